@@ -1,0 +1,40 @@
+//! promproof reads what a Prometheus server left behind and proves what it says.
+//!
+//! The library turns exported TSDB blocks into exact answers: the same numbers, bit for bit, that the server would
+//! have given, and beside them what the samples prove by themselves. It never prints, exits, or reads the clock or the
+//! environment; the command line (`cli`) does and passes the values in.
+//!
+//! ```text
+//! raw bytes -> tsdb -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! ```
+//!
+//! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `sample`, `loss`),
+//! never one to its right; `tests/it/tidy.rs` checks it.
+
+pub mod error;
+pub mod gosort;
+pub mod labels;
+pub mod loss;
+pub mod sample;
+pub mod selector;
+pub mod time;
+
+pub mod raw;
+pub mod tsdb;
+
+pub mod source;
+
+pub mod series;
+
+pub mod samples;
+
+pub mod promql;
+pub mod windows;
+
+pub mod verdict;
+
+pub mod report;
+
+pub mod cli;
+
+pub use error::{Error, ErrorKind, Result};

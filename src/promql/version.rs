@@ -1,0 +1,150 @@
+//! Which release's rules to follow.
+
+use std::fmt;
+
+/// A minor release of Prometheus; patch numbers do not change semantics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PromVersion {
+    /// 2 or 3.
+    pub major: u32,
+    /// The minor number.
+    pub minor: u32,
+}
+
+/// The oldest release whose rules are known.
+pub const OLDEST: PromVersion = PromVersion {
+    major: 2,
+    minor: 40,
+};
+
+/// The newest release whose rules are known, and the default where the data name none. Changes only in a major
+/// release of promproof.
+pub const NEWEST: PromVersion = PromVersion {
+    major: 3,
+    minor: 16,
+};
+
+/// How `sum` adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SumRule {
+    /// Plain `+=` in series order (up to 2.53).
+    Plain,
+    /// Kahan-Neumaier, seeded with the first value (from 2.54).
+    Compensated,
+}
+
+/// How `avg_over_time` averages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AvgRule {
+    /// Compensated incremental mean (up to 2.53).
+    Incremental,
+    /// The same, and the compensation is dropped when the sum is infinite (2.54).
+    IncrementalInf,
+    /// Compensated sum, `(s + c) / n` (2.55 to 3.4).
+    DirectTogether,
+    /// Compensated sum, `s / n + c / n` (from 3.5).
+    DirectApart,
+}
+
+impl PromVersion {
+    /// `MAJOR.MINOR` with an optional patch and pre-release part, as in `prometheus_build_info{version}`.
+    pub fn parse(text: &str) -> Option<PromVersion> {
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let mut parts = text.split(['.', '-', '+']);
+        let number = |s: Option<&str>| {
+            s.filter(|s| s.len() <= 6 && !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))?
+                .parse::<u32>()
+                .ok()
+        };
+        Some(PromVersion {
+            major: number(parts.next())?,
+            minor: number(parts.next())?,
+        })
+    }
+
+    /// The release whose rules apply: an unknown newer one is read as the newest known. `None` for releases before
+    /// the oldest known.
+    pub fn known(self) -> Option<PromVersion> {
+        if self < OLDEST {
+            None
+        } else {
+            Some(self.min(NEWEST))
+        }
+    }
+
+    fn at_least(self, major: u32, minor: u32) -> bool {
+        self >= PromVersion { major, minor }
+    }
+
+    /// Ranges are `(T - R, T]` from 3.0 and `[T - R, T]` before.
+    pub fn left_open(self) -> bool {
+        self.at_least(3, 0)
+    }
+
+    /// From 2.51 the zero clamp comes after the threshold on the left edge.
+    pub fn clamp_after_threshold(self) -> bool {
+        self.at_least(2, 51)
+    }
+
+    /// How `sum` adds.
+    pub fn sum_rule(self) -> SumRule {
+        if self.at_least(2, 54) {
+            SumRule::Compensated
+        } else {
+            SumRule::Plain
+        }
+    }
+
+    /// How `avg_over_time` averages.
+    pub fn avg_rule(self) -> AvgRule {
+        if self.at_least(3, 5) {
+            AvgRule::DirectApart
+        } else if self.at_least(2, 55) {
+            AvgRule::DirectTogether
+        } else if self.at_least(2, 54) {
+            AvgRule::IncrementalInf
+        } else {
+            AvgRule::Incremental
+        }
+    }
+
+    /// From 2.49 small differences between buckets are levelled; before, a running maximum was kept.
+    pub fn tolerant_buckets(self) -> bool {
+        self.at_least(2, 49)
+    }
+
+    /// From 3.16 a bucket whose bound is NaN is dropped.
+    pub fn drops_nan_bound(self) -> bool {
+        self.at_least(3, 16)
+    }
+}
+
+impl fmt::Display for PromVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_parse_and_fall_into_the_known_range() {
+        let v = |s: &str| PromVersion::parse(s).map(|v| v.to_string());
+        assert_eq!(v("2.42.0+ds1"), Some("2.42".into()));
+        assert_eq!(v("3.0.0-beta.1"), Some("3.0".into()));
+        assert_eq!(v("v3.5"), Some("3.5".into()));
+        assert_eq!(v("3"), None);
+        assert_eq!(v("a.b"), None);
+        assert_eq!(PromVersion { major: 4, minor: 1 }.known(), Some(NEWEST));
+        assert_eq!(
+            PromVersion {
+                major: 2,
+                minor: 30
+            }
+            .known(),
+            None
+        );
+    }
+}

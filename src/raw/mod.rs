@@ -1,0 +1,15 @@
+//! Bytes: files as slices, a bounds-checked cursor, CRC-32C. Everything from disk passes through here.
+
+#![deny(clippy::indexing_slicing)]
+
+mod cursor;
+mod file;
+
+pub use cursor::{Cursor, Fault, FaultKind};
+pub use file::{FileBytes, ReadMode};
+
+/// CRC-32C (Castagnoli), the checksum of every TSDB file.
+#[inline]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    ::crc32c::crc32c(bytes)
+}

@@ -1,0 +1,347 @@
+//! What was measured: decoding the chunks of a series, applying tombstones, merging its sources.
+
+mod chain;
+
+use std::collections::BTreeSet;
+
+use rayon::prelude::*;
+
+use crate::labels::Labels;
+use crate::loss::{Conflict, Ledger};
+use crate::sample::{Samples, is_stale};
+use crate::selector::Selector;
+use crate::series::{MergedSeries, Selection, full_read_order, select};
+use crate::source::Source;
+use crate::time::Interval;
+use crate::tsdb::block::ChunkOutcome;
+use crate::tsdb::chunkenc::{Encoding, claimed_samples};
+
+/// A series with its float samples inside some interval, merged from all blocks, deletions applied.
+#[derive(Debug, Clone, Default)]
+pub struct LoadedSeries {
+    /// The identity.
+    pub labels: Labels,
+    /// Strictly increasing in time. May begin before the interval that was asked for.
+    pub samples: Samples,
+    /// Native histogram samples in the chunks that were touched; they are no part of `samples`.
+    pub histograms: u64,
+    /// What was lost, deleted, doubled or contradicted.
+    pub ledger: Ledger,
+}
+
+/// How far a load reaches back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Only the interval.
+    Exact,
+    /// Also back to the newest live sample at or before the interval's start, if there is one.
+    WithHistory,
+}
+
+/// Everything that a selector finds, loaded.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Series in label order; those without any sample in reach are included, empty.
+    pub series: Vec<LoadedSeries>,
+    /// The ledger of the selection and of every series.
+    pub ledger: Ledger,
+}
+
+/// Selects and loads, series in parallel and gathered in label order.
+pub fn load_all(source: &Source, selector: &Selector, interval: Interval, reach: Reach) -> Loaded {
+    let Selection { series, ledger } = select(source, selector.matchers());
+    load_selected(source, &series, ledger, interval, reach)
+}
+
+/// Loads series that were selected before.
+pub fn load_selected(
+    source: &Source,
+    series: &[MergedSeries],
+    mut ledger: Ledger,
+    interval: Interval,
+    reach: Reach,
+) -> Loaded {
+    let loaded: Vec<LoadedSeries> = series
+        .par_iter()
+        .map(|s| load(source, s, interval, reach))
+        .collect();
+    for s in &loaded {
+        ledger.absorb(s.ledger.clone());
+    }
+    ledger.settle();
+    Loaded {
+        series: loaded,
+        ledger,
+    }
+}
+
+/// Loads one series. Only chunks whose range in the index overlaps what is needed are read; where sources contradict
+/// each other the whole series is read, because the rule for conflicts is that of a full read.
+pub fn load(
+    source: &Source,
+    series: &MergedSeries,
+    interval: Interval,
+    reach: Reach,
+) -> LoadedSeries {
+    let mut loaded = LoadedSeries {
+        labels: series.labels.clone(),
+        ..LoadedSeries::default()
+    };
+    match merge_range(source, series, interval, &mut loaded) {
+        Ok(samples) => loaded.samples = samples,
+        Err(Conflicting) => return load_conflicting(source, series, interval, reach),
+    }
+    if reach == Reach::Exact {
+        return loaded;
+    }
+    let mut low = interval.start;
+    while !has_live_at_or_before(&loaded.samples, interval.start) {
+        // The chunk that ends last before `low`, or reaches over it, leads further back.
+        let chunks = series.members.iter().flat_map(|m| m.entry.chunks.iter());
+        let Some(next) = chunks
+            .filter(|c| c.min_time_ms < low)
+            .max_by_key(|c| c.max_time_ms)
+        else {
+            break;
+        };
+        let earlier = Interval::new(next.min_time_ms.min(next.max_time_ms), low - 1);
+        low = earlier.start;
+        match merge_range(source, series, earlier, &mut loaded) {
+            Ok(mut samples) => {
+                samples.ts.append(&mut loaded.samples.ts);
+                samples.bits.append(&mut loaded.samples.bits);
+                loaded.samples = samples;
+            }
+            Err(Conflicting) => return load_conflicting(source, series, interval, reach),
+        }
+    }
+    trim_history(&mut loaded.samples, interval.start);
+    loaded
+}
+
+fn has_live_at_or_before(samples: &Samples, t_ms: i64) -> bool {
+    samples
+        .iter()
+        .take_while(|(t, _)| *t <= t_ms)
+        .any(|(_, bits)| !is_stale(bits))
+}
+
+/// Drops what lies before the newest live sample at or before `start`.
+fn trim_history(samples: &mut Samples, start: i64) {
+    let upto = samples.upper_bound(start);
+    let live = samples
+        .iter()
+        .take(upto)
+        .rposition(|(_, bits)| !is_stale(bits));
+    if let Some(keep) = live {
+        samples.ts.drain(..keep);
+        samples.bits.drain(..keep);
+    }
+}
+
+struct Conflicting;
+
+/// The samples of a series inside `range`, one strictly increasing column pair; errs if sources disagree.
+fn merge_range(
+    source: &Source,
+    series: &MergedSeries,
+    range: Interval,
+    loaded: &mut LoadedSeries,
+) -> Result<Samples, Conflicting> {
+    let runs = read_runs(source, series, range, loaded);
+    if source.roots.len() > 1
+        && let Some(t_ms) = interleaved_at(source, &runs)
+    {
+        loaded.ledger.interleaved.push(Conflict {
+            series: series.labels.clone(),
+            t_ms,
+        });
+    }
+    let mut runs: Vec<Samples> = runs
+        .into_iter()
+        .map(|(_, s)| s)
+        .filter(|s| !s.is_empty())
+        .collect();
+    runs.sort_by_key(|s| s.ts.first().copied());
+    let disjoint = runs
+        .windows(2)
+        .all(|w| matches!(w, [a, b] if a.ts.last() < b.ts.first()));
+    if disjoint {
+        let mut iter = runs.into_iter();
+        let mut all = iter.next().unwrap_or_default();
+        for mut run in iter {
+            all.ts.append(&mut run.ts);
+            all.bits.append(&mut run.bits);
+        }
+        return Ok(all);
+    }
+    let union = chain::union(&runs);
+    if union.conflicts.is_empty() {
+        loaded.ledger.duplicates += union.duplicates;
+        return Ok(union.samples);
+    }
+    Err(Conflicting)
+}
+
+/// Parts of one server have the same timestamps wherever they cover the same time. The first time at which two merged
+/// SOURCEs do not: interleaving two servers would invent counter resets.
+fn interleaved_at(source: &Source, runs: &[(usize, Samples)]) -> Option<i64> {
+    let origin = |block: usize| source.blocks.get(block).map(|b| b.origin);
+    for (i, (block_a, a)) in runs.iter().enumerate() {
+        for (block_b, b) in runs.iter().skip(i + 1) {
+            if origin(*block_a) == origin(*block_b) {
+                continue;
+            }
+            let (Some(lo), Some(hi)) =
+                (a.ts.first().max(b.ts.first()), a.ts.last().min(b.ts.last()))
+            else {
+                continue;
+            };
+            let inside = |s: &Samples| {
+                s.ts.get(s.lower_bound(*lo)..s.upper_bound(*hi))
+                    .unwrap_or_default()
+                    .to_vec()
+            };
+            if lo > hi {
+                continue;
+            }
+            let (x, y) = (inside(a), inside(b));
+            if x != y {
+                let differs = x
+                    .iter()
+                    .zip(&y)
+                    .find(|(p, q)| p != q)
+                    .map(|(p, q)| *p.min(q));
+                return Some(differs.unwrap_or(*hi));
+            }
+        }
+    }
+    None
+}
+
+/// A full read: the order of sources and the choice at every tie are upstream's.
+fn load_conflicting(
+    source: &Source,
+    series: &MergedSeries,
+    interval: Interval,
+    reach: Reach,
+) -> LoadedSeries {
+    let mut loaded = LoadedSeries {
+        labels: series.labels.clone(),
+        ..LoadedSeries::default()
+    };
+    let mut runs = read_runs(source, series, Interval::ALL, &mut loaded);
+    let order = full_read_order(source, &[&series.labels]);
+    let rank = |block: usize| {
+        order
+            .get(&series.labels)
+            .and_then(|o| o.iter().position(|b| *b == block))
+            .unwrap_or(usize::MAX)
+    };
+    runs.sort_by_key(|(block, _)| rank(*block));
+    let runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).collect();
+    let union = chain::union(&runs);
+    let served = chain::serve(&runs);
+    let mut conflicts: BTreeSet<i64> = union.conflicts.into_iter().collect();
+    conflicts.retain(|t| interval.contains(*t));
+    loaded.ledger.duplicates += union.duplicates;
+    loaded.ledger.conflicts = conflicts
+        .into_iter()
+        .map(|t_ms| Conflict {
+            series: series.labels.clone(),
+            t_ms,
+        })
+        .collect();
+    let (lo, hi) = (
+        served.lower_bound(interval.start),
+        served.upper_bound(interval.end),
+    );
+    let lo = if reach == Reach::WithHistory { 0 } else { lo };
+    loaded.samples = Samples {
+        ts: served.ts.get(lo..hi).unwrap_or_default().to_vec(),
+        bits: served.bits.get(lo..hi).unwrap_or_default().to_vec(),
+    };
+    if reach == Reach::WithHistory {
+        trim_history(&mut loaded.samples, interval.start);
+    }
+    loaded
+}
+
+/// Decodes the chunks of every member that overlap `range`, deletions applied, trimmed to `range`. Each result is
+/// strictly increasing; a member whose chunks overlap each other gives several.
+fn read_runs(
+    source: &Source,
+    series: &MergedSeries,
+    range: Interval,
+    loaded: &mut LoadedSeries,
+) -> Vec<(usize, Samples)> {
+    let mut runs = Vec::new();
+    let mut chunk_samples = Samples::default();
+    for member in &series.members {
+        let Some(b) = source.blocks.get(member.block) else {
+            continue;
+        };
+        let block = &b.block;
+        let deleted = block.tombstones.of(member.entry.reference);
+        let mut run = Samples::default();
+        for chunk in member
+            .entry
+            .chunks
+            .iter()
+            .filter(|c| c.interval().overlaps(&range))
+        {
+            if deleted
+                .iter()
+                .any(|d| d.contains(chunk.min_time_ms) && d.contains(chunk.max_time_ms))
+            {
+                let count = block
+                    .chunk(&member.entry, chunk)
+                    .ok()
+                    .and_then(|c| claimed_samples(Encoding(c.encoding), c.data()));
+                loaded.ledger.deleted += count.unwrap_or(0);
+                continue;
+            }
+            chunk_samples.clear();
+            match block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger) {
+                ChunkOutcome::Floats(_) => {}
+                ChunkOutcome::Histograms(n) => {
+                    loaded.histograms += n;
+                    continue;
+                }
+                ChunkOutcome::Lost => continue,
+            }
+            let (lo, hi) = (
+                chunk_samples.lower_bound(range.start),
+                chunk_samples.upper_bound(range.end),
+            );
+            let overlaps = match (run.ts.last(), chunk_samples.ts.get(lo)) {
+                (Some(last), Some(first)) => first <= last,
+                _ => false,
+            };
+            if overlaps {
+                loaded.ledger.notes.push(format!(
+                    "{}: chunks of {} overlap inside the block; they are merged like sources",
+                    block.file("index"),
+                    series.labels
+                ));
+                runs.push((member.block, std::mem::take(&mut run)));
+            }
+            let ts = chunk_samples.ts.get(lo..hi).unwrap_or_default();
+            let bits = chunk_samples.bits.get(lo..hi).unwrap_or_default();
+            if deleted.iter().any(|d| d.overlaps(&chunk.interval())) {
+                for (t, v) in ts.iter().zip(bits) {
+                    if deleted.iter().any(|d| d.contains(*t)) {
+                        loaded.ledger.deleted += 1;
+                    } else {
+                        run.push(*t, *v);
+                    }
+                }
+            } else {
+                run.ts.extend_from_slice(ts);
+                run.bits.extend_from_slice(bits);
+            }
+        }
+        runs.push((member.block, run));
+    }
+    runs
+}

@@ -1,0 +1,139 @@
+//! Finding the TSDB root below a path.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::tsdb::ulid::Ulid;
+
+/// Folders below a SOURCE that are looked through, and how deep.
+const MAX_DEPTH: usize = 10;
+const MAX_FOLDERS: usize = 20_000;
+
+/// What a root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RootKind {
+    /// A snapshot or data directory: block directories, perhaps a log.
+    Tsdb,
+    /// A single block directory.
+    Block,
+}
+
+/// The root below `path`, what it is, and notes about what lies beside it.
+pub(super) fn find_root(
+    path: &Path,
+    chosen: Option<&Path>,
+) -> Result<(PathBuf, RootKind, Vec<String>)> {
+    let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;
+    if !meta.is_dir() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "this is a file; a SOURCE is a folder in this release",
+        )
+        .at(path)
+        .hint("unpack an archive first and give the snapshot or data directory"));
+    }
+    if let Some(chosen) = chosen {
+        let root = path.join(chosen);
+        let inside = chosen.components().all(|c| {
+            matches!(
+                c,
+                std::path::Component::Normal(_) | std::path::Component::CurDir
+            )
+        });
+        if !inside {
+            return Err(Error::usage(format!(
+                "--root {} must be a path below the SOURCE",
+                chosen.display()
+            )));
+        }
+        return match classify(&root)? {
+            Some(kind) => Ok((root, kind, Vec::new())),
+            None => Err(Error::new(
+                ErrorKind::Missing,
+                "--root names a folder without blocks or a log",
+            )
+            .at(&root)),
+        };
+    }
+    if let Some(kind) = classify(path)? {
+        return Ok((path.to_path_buf(), kind, Vec::new()));
+    }
+    let mut roots = Vec::new();
+    let mut folders = 0;
+    search(path, path, 0, &mut folders, &mut roots)?;
+    roots.sort();
+    match roots.as_slice() {
+        [] => Err(Error::new(
+            ErrorKind::Missing,
+            format!("no Prometheus data found here or in {folders} folders below"),
+        )
+        .at(path)
+        .hint("give a snapshot directory (…/snapshots/<name>), a data directory, or one block (a folder with meta.json, index and chunks/)")),
+        [(rel, kind)] => {
+            let note = format!("data found in {}", rel.display());
+            Ok((path.join(rel), *kind, vec![note]))
+        }
+        several => {
+            let list: Vec<String> =
+                several.iter().take(50).map(|(rel, _)| format!("\n  --root {}", rel.display())).collect();
+            let more = if several.len() > 50 { format!("\n  and {} more", several.len() - 50) } else { String::new() };
+            Err(Error::new(
+                ErrorKind::Ambiguous,
+                format!("there are {} sets of data here, and one SOURCE is one server:{}{more}", several.len(), list.concat()),
+            )
+            .at(path)
+            .hint("choose one with --root, or give each as a SOURCE of its own"))
+        }
+    }
+}
+
+/// What a folder is by itself; `None` where it is neither.
+fn classify(dir: &Path) -> Result<Option<RootKind>> {
+    if dir.join("meta.json").is_file()
+        && (dir.join("index").exists() || dir.join("chunks").is_dir())
+    {
+        return Ok(Some(RootKind::Block));
+    }
+    if dir.join("wal").is_dir() || dir.join("chunks_head").is_dir() {
+        return Ok(Some(RootKind::Tsdb));
+    }
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, "list it", &e))? {
+        let entry = entry.map_err(|e| Error::io(dir, "list it", &e))?;
+        if Ulid::parse(&entry.file_name().to_string_lossy()).is_some() && entry.path().is_dir() {
+            return Ok(Some(RootKind::Tsdb));
+        }
+    }
+    Ok(None)
+}
+
+fn search(
+    top: &Path,
+    dir: &Path,
+    depth: usize,
+    folders: &mut usize,
+    roots: &mut Vec<(PathBuf, RootKind)>,
+) -> Result<()> {
+    if depth >= MAX_DEPTH || *folders >= MAX_FOLDERS {
+        return Ok(());
+    }
+    let mut below: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, "list it", &e))? {
+        let entry = entry.map_err(|e| Error::io(dir, "list it", &e))?;
+        // Links are not followed: a loop would never end, and a link may lead out of the SOURCE.
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            below.push(entry.path());
+        }
+    }
+    below.sort();
+    for folder in below {
+        *folders += 1;
+        match classify(&folder)? {
+            Some(kind) => {
+                let rel = folder.strip_prefix(top).unwrap_or(&folder).to_path_buf();
+                roots.push((rel, kind));
+            }
+            None => search(top, &folder, depth + 1, folders, roots)?,
+        }
+    }
+    Ok(())
+}

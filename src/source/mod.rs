@@ -1,0 +1,387 @@
+//! What is there: finding the TSDB root below a SOURCE, opening its blocks, leaving out what a server would leave out.
+//!
+//! One SOURCE is one server. [`Source::open`] gives its blocks in the order in which a serving Prometheus merges them;
+//! everything that it does not use is a loss or a note in [`Source::ledger`].
+
+pub mod digest;
+mod discover;
+mod leftovers;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gosort;
+use crate::loss::{Ledger, Loss};
+use crate::raw::{FileBytes, ReadMode};
+use crate::time::Interval;
+use crate::tsdb::block::Block;
+use crate::tsdb::meta::{BlockMeta, MAX_META_BYTES};
+use crate::tsdb::ulid::Ulid;
+
+pub use discover::RootKind;
+
+/// How a SOURCE is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Maps or plain reads.
+    pub read_mode: ReadMode,
+    /// The TSDB root below the SOURCE, where it holds several.
+    pub root: Option<PathBuf>,
+}
+
+/// An opened SOURCE: the data of one server.
+#[derive(Debug)]
+pub struct Source {
+    /// The last component of the path, or several joined by `+` after a merge.
+    pub name: String,
+    /// The folders that hold the data, one per merged SOURCE.
+    pub roots: Vec<PathBuf>,
+    /// Blocks in merge order: by start, ties as upstream's sort leaves them (`tsdb/db.go`).
+    pub blocks: Vec<SourceBlock>,
+    /// Blocks on disk that a server does not serve, and why.
+    pub shadowed: Vec<Shadowed>,
+    /// What was lost or odd when opening.
+    pub ledger: Ledger,
+}
+
+/// A block and the SOURCE that it came from.
+#[derive(Debug)]
+pub struct SourceBlock {
+    /// The opened block.
+    pub block: Block,
+    /// Position of its SOURCE among merged ones; 0 otherwise.
+    pub origin: usize,
+}
+
+/// A block that is on disk and not served.
+#[derive(Debug, Clone)]
+pub struct Shadowed {
+    /// Its identity.
+    pub ulid: Ulid,
+    /// Directory relative to the SOURCE.
+    pub rel: String,
+    /// Why it is left out.
+    pub why: String,
+}
+
+impl Source {
+    /// Opens a snapshot directory, a data directory, a single block, or a folder that holds one of them.
+    ///
+    /// Errs when there is no root, when there are several and `options.root` chooses none, or when the root cannot be
+    /// listed. Damage inside a block is not an error but a loss.
+    pub fn open(path: &Path, options: &OpenOptions) -> Result<Source> {
+        let (root, kind, notes) = discover::find_root(path, options.root.as_deref())?;
+        let mut ledger = Ledger {
+            notes,
+            ..Ledger::default()
+        };
+        let name = source_name(path);
+        let dirs = match kind {
+            RootKind::Block => vec![(root.clone(), String::new())],
+            RootKind::Tsdb => block_dirs(&root)?,
+        };
+        let mut metas = Vec::new();
+        for (dir, rel) in dirs {
+            match read_meta(&dir) {
+                Ok(meta) => metas.push((dir, rel, meta)),
+                Err((error_kind, detail)) => {
+                    match unnamed_block_loss(&dir, &rel, options, error_kind, detail) {
+                        Ok(loss) => ledger.losses.push(loss),
+                        Err(note) => ledger.notes.push(note),
+                    }
+                }
+            }
+        }
+        let blocks: Vec<Block> = metas
+            .into_par_iter()
+            .map(|(dir, rel, meta)| Block::open(&dir, &rel, meta, options.read_mode))
+            .collect();
+        let blocks: Vec<SourceBlock> = blocks
+            .into_iter()
+            .map(|block| SourceBlock { block, origin: 0 })
+            .collect();
+        let mut source = Source {
+            name,
+            roots: vec![root.clone()],
+            blocks,
+            shadowed: Vec::new(),
+            ledger,
+        };
+        source.note_oddities(path);
+        source.settle_blocks();
+        source.check_external_labels()?;
+        if kind == RootKind::Tsdb {
+            leftovers::report(&root, &mut source);
+        }
+        if source.blocks.is_empty() && source.ledger.losses.is_empty() {
+            return Err(Error::new(ErrorKind::Missing, "there is no block to read here").at(&root).hint(
+                "a block is a folder with a ULID as its name that holds meta.json, index and chunks/; point at the snapshot or data directory",
+            ));
+        }
+        Ok(source)
+    }
+
+    /// Joins several SOURCEs as parts of one server.
+    pub fn merge(sources: Vec<Source>) -> Result<Source> {
+        let mut names = Vec::new();
+        let mut merged = Source {
+            name: String::new(),
+            roots: Vec::new(),
+            blocks: Vec::new(),
+            shadowed: Vec::new(),
+            ledger: Ledger::default(),
+        };
+        let several = sources.len() > 1;
+        for (origin, mut source) in sources.into_iter().enumerate() {
+            names.push(source.name.clone());
+            merged.roots.append(&mut source.roots);
+            if several {
+                for b in &mut source.blocks {
+                    b.block.rel = prefixed(&source.name, &b.block.rel);
+                }
+                for l in source.ledger.losses.iter_mut() {
+                    l.file = prefixed(&source.name, &l.file);
+                }
+            }
+            merged.blocks.extend(
+                source
+                    .blocks
+                    .into_iter()
+                    .map(|b| SourceBlock { origin, ..b }),
+            );
+            merged.shadowed.append(&mut source.shadowed);
+            merged.ledger.absorb(source.ledger);
+        }
+        merged.name = names.join("+");
+        merged.settle_blocks();
+        merged.check_external_labels()?;
+        Ok(merged)
+    }
+
+    /// Puts blocks in merge order and leaves out what a server deletes: parents of a loadable block and blocks marked
+    /// deletable (`tsdb/db.go: reloadBlocks`).
+    fn settle_blocks(&mut self) {
+        let mut parents: BTreeMap<Ulid, Ulid> = BTreeMap::new();
+        for b in self.blocks.iter().filter(|b| b.block.index.is_some()) {
+            for p in &b.block.meta.compaction_parents() {
+                parents.entry(*p).or_insert(b.block.meta.ulid);
+            }
+        }
+        let mut kept = Vec::new();
+        for b in std::mem::take(&mut self.blocks) {
+            let ulid = b.block.meta.ulid;
+            let why = match parents.get(&ulid) {
+                Some(child) if *child != ulid => Some(format!("it was compacted into {child}")),
+                _ if b.block.meta.deletable => {
+                    Some("its meta.json marks it as deletable".to_owned())
+                }
+                _ => None,
+            };
+            match why {
+                Some(why) => self.shadowed.push(Shadowed {
+                    ulid,
+                    rel: b.block.rel.clone(),
+                    why,
+                }),
+                None => kept.push(b),
+            }
+        }
+        gosort::sort_by(&mut kept, |a, b| {
+            a.block.meta.min_time_ms.cmp(&b.block.meta.min_time_ms)
+        });
+        self.blocks = kept;
+        let mut seen = BTreeMap::new();
+        for b in &self.blocks {
+            if let Some(first) = seen.insert(b.block.meta.ulid, b.block.rel.clone()) {
+                self.ledger.notes.push(format!(
+                    "{} and {} are the same block by meta.json ({}); their samples count once",
+                    first, b.block.rel, b.block.meta.ulid
+                ));
+            }
+        }
+    }
+
+    fn note_oddities(&mut self, path: &Path) {
+        for b in &self.blocks {
+            let meta = &b.block.meta;
+            let dir_name = match b.block.rel.rsplit('/').next() {
+                Some("") | None => path
+                    .file_name()
+                    .map(|n| n.to_string_lossy().into_owned())
+                    .unwrap_or_default(),
+                Some(name) => name.to_owned(),
+            };
+            if Ulid::parse(&dir_name).is_some_and(|u| u != meta.ulid) {
+                self.ledger.notes.push(format!(
+                    "{dir_name}: meta.json says that this is block {}",
+                    meta.ulid
+                ));
+            }
+            for hint in &meta.hints {
+                if ![
+                    "from-out-of-order",
+                    "from-stale-series",
+                    "from-selected-series",
+                ]
+                .contains(&hint.as_str())
+                {
+                    self.ledger
+                        .notes
+                        .push(format!("{dir_name}: unknown hint `{hint}` in meta.json"));
+                }
+            }
+        }
+    }
+
+    /// Blocks that differ in labels outside the index belong to different servers.
+    fn check_external_labels(&self) -> Result<()> {
+        let mut kinds: BTreeMap<(&[(String, String)], i64), &str> = BTreeMap::new();
+        for b in &self.blocks {
+            kinds
+                .entry((&b.block.meta.external_labels, b.block.meta.resolution_ms))
+                .or_insert(&b.block.rel);
+        }
+        if kinds.len() < 2 {
+            return Ok(());
+        }
+        let list: Vec<String> = kinds
+            .iter()
+            .map(|((labels, resolution), rel)| {
+                let labels: Vec<String> =
+                    labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+                format!(
+                    "\n  {{{}}}, resolution {resolution} ms: {rel}",
+                    labels.join(", ")
+                )
+            })
+            .collect();
+        Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!("the blocks carry different external labels or resolutions:{}", list.concat()),
+        )
+        .hint("they come from different servers; give the blocks of one of them, each set in a folder of its own"))
+    }
+
+    /// The span of all blocks as their `meta.json` files say, both ends included.
+    pub fn interval(&self) -> Option<Interval> {
+        let start = self.blocks.iter().map(|b| b.block.meta.min_time_ms).min()?;
+        let end = self
+            .blocks
+            .iter()
+            .map(|b| b.block.meta.interval().end)
+            .max()?;
+        Some(Interval::new(start, end))
+    }
+
+    /// The losses known from opening alone, those of the blocks included.
+    pub fn opening_ledger(&self) -> Ledger {
+        let mut all = self.ledger.clone();
+        for b in &self.blocks {
+            all.absorb(b.block.opening.clone());
+        }
+        all.settle();
+        all
+    }
+}
+
+fn prefixed(name: &str, rel: &str) -> String {
+    if rel.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}/{rel}")
+    }
+}
+
+/// The last component of a path, after resolving `.` and `..`.
+fn source_name(path: &Path) -> String {
+    let named = path.file_name().map(|n| n.to_string_lossy().into_owned());
+    named
+        .or_else(|| {
+            let full = std::fs::canonicalize(path).ok()?;
+            full.file_name().map(|n| n.to_string_lossy().into_owned())
+        })
+        .unwrap_or_else(|| "source".to_owned())
+}
+
+/// The block directories of a root, sorted by name as `os.ReadDir` does.
+fn block_dirs(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut dirs = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, "list it", &e))? {
+        let entry = entry.map_err(|e| Error::io(root, "list it", &e))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if Ulid::parse(&name).is_some() && entry.path().is_dir() {
+            dirs.push((entry.path(), name));
+        }
+    }
+    dirs.sort();
+    Ok(dirs)
+}
+
+fn read_meta(dir: &Path) -> Result<BlockMeta, (ErrorKind, String)> {
+    let path = dir.join("meta.json");
+    let size = std::fs::metadata(&path).map_err(|e| {
+        let kind = if e.kind() == std::io::ErrorKind::NotFound {
+            ErrorKind::Missing
+        } else {
+            ErrorKind::Io
+        };
+        (kind, Error::io(&path, "open it", &e).message().to_owned())
+    })?;
+    if size.len() > MAX_META_BYTES {
+        return Err((
+            ErrorKind::Malformed,
+            format!("{} bytes; at most {MAX_META_BYTES} are read", size.len()),
+        ));
+    }
+    let bytes =
+        FileBytes::open(&path, ReadMode::Read).map_err(|e| (e.kind(), e.message().to_owned()))?;
+    BlockMeta::parse(&bytes).map_err(|detail| (ErrorKind::Malformed, detail))
+}
+
+/// A directory with a ULID as its name whose `meta.json` cannot be used. A server skips it; what its index names is
+/// lost. Without an index it is an empty leftover: a note.
+fn unnamed_block_loss(
+    dir: &Path,
+    rel: &str,
+    options: &OpenOptions,
+    kind: ErrorKind,
+    detail: String,
+) -> Result<Loss, String> {
+    let file = prefixed(rel, "meta.json");
+    let file = file.trim_start_matches('/').to_owned();
+    let index = dir.join("index");
+    if !index.exists() {
+        return Err(format!(
+            "{file}: {detail}; there is no index either, so the folder holds no readable data"
+        ));
+    }
+    let mut interval: Option<Interval> = None;
+    let mut series = 0u64;
+    if let Ok(bytes) = FileBytes::open(&index, options.read_mode)
+        && let Ok(opened) = crate::tsdb::index::Index::parse(bytes, false)
+    {
+        for entry in opened.scan().series {
+            series += 1;
+            for c in entry.chunks {
+                let i = interval.get_or_insert(c.interval());
+                i.start = i.start.min(c.min_time_ms);
+                i.end = i.end.max(c.max_time_ms);
+            }
+        }
+    }
+    let detail = format!(
+        "{detail}; a server skips the block, and so does this answer ({series} series in its index)"
+    );
+    Ok(Loss {
+        file,
+        offset: None,
+        kind,
+        detail,
+        series: None,
+        interval,
+        samples: None,
+    })
+}

@@ -1,0 +1,236 @@
+//! XOR chunks (encoding 1): Gorilla-style float samples (`tsdb/chunkenc/xor.go` upstream,
+//! `docs/format/chunkenc.md`).
+//!
+//! The decoder keeps a bit *position* instead of a bit buffer: positions advance by constants that the branch
+//! predictor knows, so no chain of shifts runs from sample to sample. Inside a fixed window the position is masked,
+//! which proves every load in bounds; over-reads are harmless because the final position is compared with the chunk's
+//! length once. `benches/decode.rs` has the numbers.
+
+use crate::raw::{Cursor, Fault, FaultKind};
+use crate::sample::Samples;
+use crate::tsdb::chunks::ChunkSlice;
+
+/// Bytes of a window that positions may address; larger chunks take the checked reader.
+const WINDOW: usize = 2048;
+/// The window and what a load at its last byte may touch.
+const PADDED: usize = WINDOW + 16;
+
+/// Appends the chunk's samples to `out`. On an error nothing is appended.
+///
+/// Timestamps are whatever the chunk says; order is checked by the reader above. Allocates for at most 65535 samples,
+/// and only after the count was found to fit in the bytes.
+pub fn decode(chunk: &ChunkSlice<'_>, out: &mut Samples) -> Result<(), Fault> {
+    let before = out.len();
+    let result = if chunk.len > WINDOW {
+        decode_bits(&Checked(chunk.data()), chunk, out)
+    } else if let Some(window) = chunk.window.first_chunk::<PADDED>() {
+        decode_bits(&Window(window), chunk, out)
+    } else {
+        let mut padded = [0u8; PADDED];
+        for (to, from) in padded.iter_mut().zip(chunk.data()) {
+            *to = *from;
+        }
+        decode_bits(&Window(&padded), chunk, out)
+    };
+    if result.is_err() {
+        out.ts.truncate(before);
+        out.bits.truncate(before);
+    }
+    result
+}
+
+/// Where bits come from. Positions count bits from the start of the chunk's data.
+trait Bits {
+    /// At least 57 bits from `pos`, left-aligned.
+    fn word(&self, pos: usize) -> u64;
+    /// Exactly 64 bits from `pos`.
+    fn full(&self, pos: usize) -> u64;
+}
+
+struct Window<'a>(&'a [u8; PADDED]);
+
+impl Window<'_> {
+    #[inline(always)]
+    fn load(&self, byte: usize) -> (u64, u8) {
+        let byte = byte & (WINDOW - 1);
+        // The mask keeps `byte` below 2048, so the nine bytes behind it are inside the 2064.
+        match self
+            .0
+            .get(byte..byte + 9)
+            .and_then(|s| s.first_chunk::<9>())
+        {
+            Some([a, b, c, d, e, f, g, h, i]) => {
+                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), *i)
+            }
+            None => (0, 0),
+        }
+    }
+}
+
+impl Bits for Window<'_> {
+    #[inline(always)]
+    fn word(&self, pos: usize) -> u64 {
+        self.load(pos >> 3).0 << (pos & 7)
+    }
+
+    #[inline(always)]
+    fn full(&self, pos: usize) -> u64 {
+        let (word, next) = self.load(pos >> 3);
+        word << (pos & 7) | u64::from(next) >> (8 - (pos & 7))
+    }
+}
+
+/// Any slice; bits beyond its end are zero.
+struct Checked<'a>(&'a [u8]);
+
+impl Bits for Checked<'_> {
+    fn word(&self, pos: usize) -> u64 {
+        self.full(pos)
+    }
+
+    fn full(&self, pos: usize) -> u64 {
+        let mut nine = [0u8; 9];
+        for (to, from) in nine
+            .iter_mut()
+            .zip(self.0.get(pos >> 3..).unwrap_or_default())
+        {
+            *to = *from;
+        }
+        let [a, b, c, d, e, f, g, h, i] = nine;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) << (pos & 7) | u64::from(i) >> (8 - (pos & 7))
+    }
+}
+
+/// The sign rule of `dod` fields: raw `p` of `n` bits above 2^(n-1) stands for `p - 2^n`, so the range is
+/// -(2^(n-1) - 1) to +2^(n-1). This is not two's complement.
+#[inline(always)]
+fn signed(raw: u64, bits: u32) -> i64 {
+    if raw > 1 << (bits - 1) {
+        raw as i64 - (1 << bits)
+    } else {
+        raw as i64
+    }
+}
+
+#[inline(always)]
+fn decode_bits(bits: &impl Bits, chunk: &ChunkSlice<'_>, out: &mut Samples) -> Result<(), Fault> {
+    let data = chunk.data();
+    let mut head = Cursor::new(data, chunk.offset);
+    let count = match head.take(2, "number of samples")? {
+        [a, b] => usize::from(u16::from_be_bytes([*a, *b])),
+        _ => 0,
+    };
+    if count == 0 {
+        return Ok(());
+    }
+    let mut t = head.varint("first timestamp")?;
+    let mut v = head.u64("first value")?;
+    out.push(t, v);
+    if count == 1 {
+        return Ok(());
+    }
+    let mut delta = head.uvarint("second timestamp")? as i64;
+    t = t.wrapping_add(delta);
+    let mut pos = (data.len() - head.left()) * 8;
+    let end = data.len() * 8;
+    // Every further sample takes at least two bits (the second one at least one).
+    let least = 2 * (count - 2) + 1;
+    if least > end - pos {
+        let kind = FaultKind::Truncated {
+            wanted: least.div_ceil(8) as u64,
+            left: head.left() as u64,
+        };
+        return Err(Fault::new(chunk.offset, "samples of an XOR chunk", kind));
+    }
+    // The value window: payloads have 64 - shift bits and stand `trailing` bits from the right.
+    let mut shift = 0u32;
+    let mut trailing = 0u32;
+
+    // One value: `0` same, `10` the window as before, `11` a new window. `w` holds at least 56 bits from `pos`.
+    macro_rules! value {
+        ($w:expr) => {{
+            let w: u64 = $w;
+            if (w as i64) >= 0 {
+                pos += 1;
+            } else if w >> 62 == 0b10 {
+                let payload = if shift >= 10 {
+                    w << 2 >> shift
+                } else {
+                    bits.full(pos + 2) >> shift
+                };
+                v ^= payload << trailing;
+                pos += 2 + (64 - shift) as usize;
+            } else {
+                let leading = (w >> 57) as u32 & 31;
+                let significant = match (w >> 51) as u32 & 63 {
+                    0 => 64,
+                    n => n,
+                };
+                if leading + significant > 64 {
+                    let kind = FaultKind::Malformed {
+                        found: u64::from(leading + significant),
+                        rule: "leading zeros and significant bits make at most 64",
+                    };
+                    return Err(Fault::new(
+                        chunk.offset + (pos / 8) as u64,
+                        "value window of an XOR chunk",
+                        kind,
+                    ));
+                }
+                shift = 64 - significant;
+                trailing = 64 - leading - significant;
+                v ^= (bits.full(pos + 13) >> shift) << trailing;
+                pos += 13 + significant as usize;
+            }
+        }};
+    }
+
+    value!(bits.word(pos));
+    out.push(t, v);
+    let start = out.len();
+    out.ts.resize(start + count - 2, 0);
+    out.bits.resize(start + count - 2, 0);
+    let ts = out.ts.get_mut(start..).unwrap_or_default();
+    let values = out.bits.get_mut(start..).unwrap_or_default();
+    for (t_out, v_out) in ts.iter_mut().zip(values) {
+        let mut w = bits.word(pos);
+        if (w as i64) >= 0 {
+            w <<= 1;
+            pos += 1;
+        } else {
+            let dod = match w >> 60 {
+                0b1000..=0b1011 => {
+                    pos += 16;
+                    signed(w << 2 >> 50, 14)
+                }
+                0b1100 | 0b1101 => {
+                    pos += 20;
+                    signed(w << 3 >> 47, 17)
+                }
+                0b1110 => {
+                    pos += 24;
+                    signed(w << 4 >> 44, 20)
+                }
+                _ => {
+                    let dod = bits.full(pos + 4) as i64;
+                    pos += 68;
+                    dod
+                }
+            };
+            delta = delta.wrapping_add(dod);
+            w = bits.word(pos);
+        }
+        t = t.wrapping_add(delta);
+        value!(w);
+        *t_out = t;
+        *v_out = v;
+    }
+    if pos > end {
+        let kind = FaultKind::Truncated {
+            wanted: pos.div_ceil(8) as u64,
+            left: data.len() as u64,
+        };
+        return Err(Fault::new(chunk.offset, "samples of an XOR chunk", kind));
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Series entries: labels by symbol, chunks with their ranges and places.
+
+use super::{IndexVersion, Symbols, at};
+use crate::labels::{Label, Labels};
+use crate::raw::{Fault, FaultKind, crc32c};
+use crate::time::Interval;
+use crate::tsdb::chunks::BlockChunkRef;
+
+/// How a block's index names a series: offset / 16 in versions 2 and 3, the byte offset in version 1.
+/// Unrelated to the references of the head and of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockSeriesRef(pub u64);
+
+impl BlockSeriesRef {
+    /// The reference of the entry at a byte offset.
+    pub fn from_offset(offset: u64, version: IndexVersion) -> BlockSeriesRef {
+        BlockSeriesRef(if version == IndexVersion::V1 {
+            offset
+        } else {
+            offset / 16
+        })
+    }
+
+    fn offset(self, version: IndexVersion) -> u64 {
+        if version == IndexVersion::V1 {
+            self.0
+        } else {
+            self.0.wrapping_mul(16)
+        }
+    }
+}
+
+/// Where a chunk is and which times it covers, as the index says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkMeta {
+    /// Place in the segments.
+    pub reference: BlockChunkRef,
+    /// First sample's time.
+    pub min_time_ms: i64,
+    /// Last sample's time (included).
+    pub max_time_ms: i64,
+}
+
+impl ChunkMeta {
+    /// The chunk's times, both ends included.
+    pub fn interval(&self) -> Interval {
+        Interval::new(self.min_time_ms, self.max_time_ms)
+    }
+}
+
+/// One series of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesEntry {
+    /// The series' reference in this block.
+    pub reference: BlockSeriesRef,
+    /// Byte offset of the entry in the index.
+    pub offset: u64,
+    /// Its identity.
+    pub labels: Labels,
+    /// The labels were unsorted, repeated or empty, which no Prometheus writes.
+    pub odd_labels: bool,
+    /// Its chunks in the order of the index.
+    pub chunks: Vec<ChunkMeta>,
+}
+
+/// The length of the whole entry at `offset`: varint, content and checksum; 0 where padding starts.
+pub(super) fn entry_length(bytes: &[u8], offset: u64) -> Result<u64, Fault> {
+    let mut cursor = at(bytes, offset, "series")?;
+    let length = cursor.uvarint("length of a series")?;
+    if length == 0 {
+        return Ok(0);
+    }
+    let head = cursor.offset() - offset;
+    if length > cursor.left() as u64 {
+        let kind = FaultKind::Truncated {
+            wanted: length,
+            left: cursor.left() as u64,
+        };
+        return Err(Fault::new(offset, "series", kind));
+    }
+    Ok(head + length + 4)
+}
+
+impl SeriesEntry {
+    pub(super) fn parse(
+        bytes: &[u8],
+        reference: BlockSeriesRef,
+        version: IndexVersion,
+        symbols: &Symbols,
+    ) -> Result<SeriesEntry, Fault> {
+        let offset = reference.offset(version);
+        let mut outer = at(bytes, offset, "series")?;
+        let length = outer.uvarint("length of a series")?;
+        let content_at = outer.offset();
+        let content = outer.take(length, "series")?;
+        let stored = outer.u32("checksum of a series")?;
+        let computed = crc32c(content);
+        if stored != computed {
+            return Err(Fault::new(
+                offset,
+                "series",
+                FaultKind::Checksum { stored, computed },
+            ));
+        }
+        let mut c = crate::raw::Cursor::new(content, content_at);
+        let count = c.uvarint("number of labels")?;
+        let count = c.bounded(count, 2, "number of labels")?;
+        let mut pairs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let name = symbols.get(bytes, c.uvarint("label name")?)?;
+            let value = symbols.get(bytes, c.uvarint("label value")?)?;
+            pairs.push(Label {
+                name: name.into(),
+                value: value.into(),
+            });
+        }
+        let (labels, odd_labels) = Labels::normalized(pairs);
+        let count = c.uvarint("number of chunks")?;
+        let count = c.bounded(count, 3, "number of chunks")?;
+        let mut chunks: Vec<ChunkMeta> = Vec::with_capacity(count);
+        for _ in 0..count {
+            // Overlapping chunks appear as huge differences that only wrapping arithmetic brings back.
+            let chunk = match chunks.last() {
+                None => {
+                    let min = c.varint("start of a chunk")?;
+                    let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
+                    ChunkMeta {
+                        min_time_ms: min,
+                        max_time_ms: max,
+                        reference: BlockChunkRef(c.uvarint("chunk reference")?),
+                    }
+                }
+                Some(last) => {
+                    let min = last
+                        .max_time_ms
+                        .wrapping_add_unsigned(c.uvarint("start of a chunk")?);
+                    let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
+                    let reference = last
+                        .reference
+                        .0
+                        .wrapping_add_signed(c.varint("chunk reference")?);
+                    ChunkMeta {
+                        min_time_ms: min,
+                        max_time_ms: max,
+                        reference: BlockChunkRef(reference),
+                    }
+                }
+            };
+            chunks.push(chunk);
+        }
+        Ok(SeriesEntry {
+            reference,
+            offset,
+            labels,
+            odd_labels,
+            chunks,
+        })
+    }
+}

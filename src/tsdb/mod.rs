@@ -1,0 +1,21 @@
+//! A block directory: `meta.json`, `index`, `chunks/`, `tombstones`. One module per file type, as upstream's packages.
+//!
+//! Decoders here are plain functions from a slice: no I/O beyond opening the files, no threads, no output. The formats
+//! are described in `docs/format/`.
+
+#![deny(clippy::indexing_slicing)]
+
+pub mod block;
+pub mod chunkenc;
+pub mod chunks;
+pub mod index;
+pub mod meta;
+pub mod tombstones;
+pub mod ulid;
+pub mod write;
+
+pub use block::Block;
+pub use chunks::{BlockChunkRef, ChunkSlice};
+pub use index::{BlockSeriesRef, ChunkMeta, SeriesEntry};
+pub use meta::BlockMeta;
+pub use ulid::Ulid;
