@@ -12,6 +12,12 @@ pub fn is_stale(bits: u64) -> bool {
     bits == STALE_NAN_BITS
 }
 
+/// Whether a sample says how far a counter is: neither a stale marker nor another NaN.
+#[inline]
+pub fn is_countable(bits: u64) -> bool {
+    !f64::from_bits(bits).is_nan()
+}
+
 /// Float samples of one series in strictly increasing time, as two columns of equal length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Samples {

@@ -1,1 +1,84 @@
-//! placeholder
+//! The command line: what was typed (`args`), what it means (`plan`), one file per command. Only this room talks to the
+//! terminal and looks at the environment.
+
+mod args;
+mod availability;
+mod dump;
+mod inspect;
+mod model_updates;
+mod output;
+mod plan;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::Parser;
+
+use crate::error::{Error, Result};
+use crate::source::Source;
+
+/// Runs the command line and returns the exit status: 0 yes; 1 no; 2 could not run; 3 ran, but the data cannot say.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let parsed = match args::Cli::try_parse_from(args) {
+        Ok(parsed) => parsed,
+        Err(e) => {
+            // Help and version are answers, everything else is misuse.
+            let status = if e.use_stderr() { 2 } else { 0 };
+            let _ = e.print();
+            return status;
+        }
+    };
+    match dispatch(parsed) {
+        Ok(status) => status,
+        Err(e) => {
+            complain(&e);
+            2
+        }
+    }
+}
+
+fn dispatch(cli: args::Cli) -> Result<u8> {
+    match cli.command {
+        args::Command::Availability(a) => availability::run(a),
+        args::Command::ModelUpdates(a) => model_updates::run(a),
+        args::Command::Inspect(a) => inspect::run(a),
+        args::Command::Dump(a) => dump::run(a),
+    }
+}
+
+/// A document as text: indented by two for one SOURCE, as the original scripts wrote it; one line each for several.
+fn json_text(document: &serde_json::Value, single: bool) -> String {
+    if single {
+        format!("{document:#}\n")
+    } else {
+        format!("{document}\n")
+    }
+}
+
+/// Prints an error to stderr.
+fn complain(error: &Error) {
+    let _ = writeln!(std::io::stderr(), "promproof: {error}");
+}
+
+/// Opens every SOURCE and hands each to `answer`, or all of them joined with `--merge`. A SOURCE that cannot be opened
+/// is reported and does not keep the others from being answered; the status is the largest.
+fn each_source(common: &plan::Common, mut answer: impl FnMut(Source) -> Result<u8>) -> Result<u8> {
+    if common.merge {
+        let opened: Result<Vec<Source>> = common
+            .sources
+            .iter()
+            .map(|p| Source::open(p, &common.open))
+            .collect();
+        return answer(Source::merge(opened?)?);
+    }
+    let mut status = 0;
+    for path in &common.sources {
+        common.progress(&format!("reading {}", path.display()));
+        let result = Source::open(path, &common.open).and_then(&mut answer);
+        status = status.max(result.unwrap_or_else(|e| {
+            complain(&e);
+            2
+        }));
+    }
+    Ok(status)
+}

@@ -76,6 +76,16 @@ impl PromVersion {
         self >= PromVersion { major, minor }
     }
 
+    /// The range that `[<ms>ms]` means. From 2.54 to 3.4 the parser goes through seconds as a double and cuts the
+    /// result, so some ranges with fractional seconds come out a millisecond short (`promql/parser`).
+    pub fn parsed_range_ms(self, range_ms: i64) -> i64 {
+        if !self.at_least(2, 54) || self.at_least(3, 5) {
+            return range_ms;
+        }
+        let seconds = (range_ms / 1000) as f64 + ((range_ms % 1000) * 1_000_000) as f64 / 1e9;
+        (seconds * 1000.0) as i64
+    }
+
     /// Ranges are `(T - R, T]` from 3.0 and `[T - R, T]` before.
     pub fn left_open(self) -> bool {
         self.at_least(3, 0)

@@ -2,13 +2,13 @@
 
 mod chain;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use crate::labels::Labels;
 use crate::loss::{Conflict, Ledger};
-use crate::sample::{Samples, is_stale};
+use crate::sample::{Samples, is_countable};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, Selection, full_read_order, select};
 use crate::source::Source;
@@ -23,10 +23,49 @@ pub struct LoadedSeries {
     pub labels: Labels,
     /// Strictly increasing in time. May begin before the interval that was asked for.
     pub samples: Samples,
-    /// Native histogram samples in the chunks that were touched; they are no part of `samples`.
-    pub histograms: u64,
+    /// What became of the chunks that were touched, by block.
+    pub members: Vec<MemberCount>,
     /// What was lost, deleted, doubled or contradicted.
     pub ledger: Ledger,
+}
+
+/// What became of the chunks of one series in one block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberCount {
+    /// Position in [`Source::blocks`].
+    pub block: usize,
+    /// Float samples that were decoded, deleted ones included.
+    pub floats: u64,
+    /// Native histogram samples, which are no part of the float samples.
+    pub histograms: u64,
+    /// Samples that tombstones removed.
+    pub deleted: u64,
+    /// Samples of lost chunks, where the chunk still said how many.
+    pub lost: u64,
+    /// Lost chunks that did not say how many.
+    pub lost_unknown: u64,
+    /// Chunks, samples and bytes by encoding.
+    pub encodings: BTreeMap<Encoding, EncodingCount>,
+}
+
+/// Chunks of one encoding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EncodingCount {
+    /// Chunks.
+    pub chunks: u64,
+    /// Samples in them.
+    pub samples: u64,
+    /// Bytes of encoding and data.
+    pub bytes: u64,
+}
+
+impl MemberCount {
+    fn add(&mut self, encoding: Encoding, samples: u64, bytes: usize) {
+        let of = self.encodings.entry(encoding).or_default();
+        of.chunks += 1;
+        of.samples += samples;
+        of.bytes += bytes as u64;
+    }
 }
 
 /// How far a load reaches back.
@@ -34,7 +73,7 @@ pub struct LoadedSeries {
 pub enum Reach {
     /// Only the interval.
     Exact,
-    /// Also back to the newest live sample at or before the interval's start, if there is one.
+    /// Also back to the newest countable sample at or before the interval's start, if there is one.
     WithHistory,
 }
 
@@ -95,7 +134,7 @@ pub fn load(
         return loaded;
     }
     let mut low = interval.start;
-    while !has_live_at_or_before(&loaded.samples, interval.start) {
+    while !has_countable_at_or_before(&loaded.samples, interval.start) {
         // The chunk that ends last before `low`, or reaches over it, leads further back.
         let chunks = series.members.iter().flat_map(|m| m.entry.chunks.iter());
         let Some(next) = chunks
@@ -119,20 +158,20 @@ pub fn load(
     loaded
 }
 
-fn has_live_at_or_before(samples: &Samples, t_ms: i64) -> bool {
+fn has_countable_at_or_before(samples: &Samples, t_ms: i64) -> bool {
     samples
         .iter()
         .take_while(|(t, _)| *t <= t_ms)
-        .any(|(_, bits)| !is_stale(bits))
+        .any(|(_, bits)| is_countable(bits))
 }
 
-/// Drops what lies before the newest live sample at or before `start`.
+/// Drops what lies before the newest countable sample at or before `start`.
 fn trim_history(samples: &mut Samples, start: i64) {
     let upto = samples.upper_bound(start);
     let live = samples
         .iter()
         .take(upto)
-        .rposition(|(_, bits)| !is_stale(bits));
+        .rposition(|(_, bits)| is_countable(bits));
     if let Some(keep) = live {
         samples.ts.drain(..keep);
         samples.bits.drain(..keep);
@@ -284,6 +323,10 @@ fn read_runs(
         let block = &b.block;
         let deleted = block.tombstones.of(member.entry.reference);
         let mut run = Samples::default();
+        let mut count = MemberCount {
+            block: member.block,
+            ..MemberCount::default()
+        };
         for chunk in member
             .entry
             .chunks
@@ -294,21 +337,38 @@ fn read_runs(
                 .iter()
                 .any(|d| d.contains(chunk.min_time_ms) && d.contains(chunk.max_time_ms))
             {
-                let count = block
-                    .chunk(&member.entry, chunk)
-                    .ok()
-                    .and_then(|c| claimed_samples(Encoding(c.encoding), c.data()));
-                loaded.ledger.deleted += count.unwrap_or(0);
+                // A server drops such a chunk unread; its header is looked at for the account only.
+                if let Ok(c) = block.chunk(&member.entry, chunk) {
+                    let claimed = claimed_samples(Encoding(c.encoding), c.data()).unwrap_or(0);
+                    count.deleted += claimed;
+                    count.add(Encoding(c.encoding), claimed, c.len + 1);
+                } else {
+                    count.lost_unknown += 1;
+                }
                 continue;
             }
             chunk_samples.clear();
-            match block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger) {
-                ChunkOutcome::Floats(_) => {}
+            let (outcome, encoding, bytes) =
+                block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger);
+            let samples = match outcome {
+                ChunkOutcome::Floats(n) => n as u64,
+                ChunkOutcome::Histograms(n) => n,
+                ChunkOutcome::Lost(n) => n.unwrap_or(0),
+            };
+            if let Some(encoding) = encoding {
+                count.add(encoding, samples, bytes);
+            }
+            match outcome {
+                ChunkOutcome::Floats(n) => count.floats += n as u64,
                 ChunkOutcome::Histograms(n) => {
-                    loaded.histograms += n;
+                    count.histograms += n;
                     continue;
                 }
-                ChunkOutcome::Lost => continue,
+                ChunkOutcome::Lost(n) => {
+                    count.lost += n.unwrap_or(0);
+                    count.lost_unknown += u64::from(n.is_none());
+                    continue;
+                }
             }
             let (lo, hi) = (
                 chunk_samples.lower_bound(range.start),
@@ -331,7 +391,7 @@ fn read_runs(
             if deleted.iter().any(|d| d.overlaps(&chunk.interval())) {
                 for (t, v) in ts.iter().zip(bits) {
                     if deleted.iter().any(|d| d.contains(*t)) {
-                        loaded.ledger.deleted += 1;
+                        count.deleted += 1;
                     } else {
                         run.push(*t, *v);
                     }
@@ -342,6 +402,8 @@ fn read_runs(
             }
         }
         runs.push((member.block, run));
+        loaded.ledger.deleted += count.deleted;
+        loaded.members.push(count);
     }
     runs
 }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::chunkenc::{Encoding, claimed_samples, xor};
 use super::chunks::{ChunkSlice, Segment, check_header};
-use super::index::{ChunkMeta, Index, SeriesEntry};
+use super::index::{BlockSeriesRef, ChunkMeta, Index, SeriesEntry};
 use super::meta::BlockMeta;
 use super::tombstones::Tombstones;
 use crate::error::{Error, ErrorKind};
 use crate::loss::{Ledger, Loss};
-use crate::raw::{Fault, FileBytes, ReadMode};
+use crate::raw::{Fault, FaultKind, FileBytes, ReadMode};
 use crate::sample::Samples;
+use crate::time::Interval;
 
 /// An opened block. Segments are mapped at opening and read chunk by chunk.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ pub enum ChunkOutcome {
     Floats(usize),
     /// Native histograms, which this release does not decode: none of them is a float sample.
     Histograms(u64),
-    /// Lost; the ledger has the reason.
-    Lost,
+    /// Lost; the ledger has the reason. The number of samples where the chunk's header could be read.
+    Lost(Option<u64>),
 }
 
 impl Block {
@@ -54,10 +55,145 @@ impl Block {
             opening: Ledger::default(),
             meta,
         };
+        for odd in block.meta.oddities.clone() {
+            let note = format!("{}: {odd}", block.file("meta.json"));
+            block.opening.notes.push(note);
+        }
         block.open_index(mode);
         block.open_tombstones(mode);
         block.open_segments(mode);
+        block.cross_check();
         block
+    }
+
+    /// Compares what checksums do not cover, or not against each other: the claims of `meta.json`, the list of all
+    /// series and the tombstones, each with one pass over the series entries. Differences are notes, since the entries
+    /// with their checksums are what is read; a list that lacks series is not used.
+    fn cross_check(&mut self) {
+        let Some(index) = &self.index else {
+            return;
+        };
+        let listed = index.all_postings();
+        let mut expected = match &listed {
+            Ok(Some(refs)) => Some(refs.iter()),
+            _ => None,
+        };
+        let (mut series, mut chunks, mut bad) = (0u64, 0u64, 0u64);
+        let mut covered: Option<Interval> = None;
+        let mut unlisted: Option<BlockSeriesRef> = None;
+        let mut stones = self.tombstones.iter().peekable();
+        let mut stray: Option<BlockSeriesRef> = None;
+        let mut see = |reference: BlockSeriesRef, interval: Option<Interval>| {
+            if let Some(listed) = &mut expected
+                && listed.next().is_none_or(|r| u64::from(*r) != reference.0)
+            {
+                unlisted.get_or_insert(reference);
+            }
+            while let Some((r, _)) = stones.next_if(|(r, _)| *r < reference) {
+                stray.get_or_insert(r);
+            }
+            if let Some((r, deleted)) = stones.next_if(|(r, _)| *r == reference)
+                && interval.is_none_or(|i| deleted.iter().any(|d| !d.overlaps(&i)))
+            {
+                stray.get_or_insert(r);
+            }
+        };
+        let walked = index.outline(|outline| match outline {
+            Ok(o) => {
+                series += 1;
+                chunks += o.chunks;
+                if let Some(i) = o.interval {
+                    let all = covered.get_or_insert(i);
+                    all.start = all.start.min(i.start);
+                    all.end = all.end.max(i.end);
+                }
+                see(o.reference, o.interval);
+            }
+            Err(_) => bad += 1,
+        });
+        // A damaged entry is accounted for by the selection that meets it; counts and lists cannot agree then.
+        let whole = walked.is_ok() && bad == 0;
+        let rest = expected.is_some_and(|mut e| e.next().is_some());
+        stray = stray.or_else(|| stones.next().map(|(r, _)| r));
+        let mut notes = Vec::new();
+        let (meta, index_file) = (self.file("meta.json"), self.file("index"));
+        if !whole {
+            notes.push(format!(
+                "{index_file}: some series entries are damaged, so meta.json and the lookup tables were not compared with them"
+            ));
+        }
+        for (what, claimed, found) in [
+            ("series", self.meta.stats.series, series),
+            ("chunks", self.meta.stats.chunks, chunks),
+        ] {
+            // Upstream leaves a count of 0 out.
+            let claimed = claimed.unwrap_or(0);
+            if whole && claimed != found {
+                notes.push(format!(
+                    "{meta}: {claimed} {what} are claimed, the index holds {found}"
+                ));
+            }
+        }
+        if let Some(c) = covered
+            && whole
+            && (c.start < self.meta.min_time_ms || c.end >= self.meta.max_time_ms)
+        {
+            notes.push(format!(
+                "{meta}: the block says that it covers {} to {} ms (end excluded), its chunks cover {} to {} ms (end included)",
+                self.meta.min_time_ms, self.meta.max_time_ms, c.start, c.end
+            ));
+        }
+        // Blocks are cut at multiples of a configured range, or around the samples of a head. Such ranges are whole
+        // minutes, which no flipped bit of a decimal digit preserves, and at most 31 days long.
+        let between = |claimed: i64, sample: i64| {
+            (claimed % 60_000 != 0 && claimed != sample)
+                || claimed.abs_diff(sample) > 31 * 24 * 3_600_000
+        };
+        if let Some(c) = covered
+            && whole
+            && self.meta.parents.is_empty()
+            && (between(self.meta.min_time_ms, c.start)
+                || between(self.meta.max_time_ms, c.end.saturating_add(1)))
+        {
+            notes.push(format!(
+                "{meta}: the block's range of {} to {} ms does not fit its chunks, which cover {} to {} ms",
+                self.meta.min_time_ms, self.meta.max_time_ms, c.start, c.end
+            ));
+        }
+        let stones = self.tombstones.count() as u64;
+        let claimed = self.meta.stats.tombstones.unwrap_or(0);
+        let lost = self
+            .opening
+            .losses
+            .iter()
+            .any(|l| l.file == self.file("tombstones"));
+        if !lost && claimed != stones {
+            notes.push(format!(
+                "{meta}: {claimed} deleted intervals are claimed, {stones} are in the tombstones; deletions may be missing or too many"
+            ));
+        }
+        if let Some(series) = stray.filter(|_| whole) {
+            notes.push(format!(
+                "{}: deletions of series {} touch none of its chunks, or there is no such series in the index",
+                self.file("tombstones"),
+                series.0
+            ));
+        }
+        if whole && (unlisted.is_some() || rest || matches!(listed, Ok(None))) {
+            let offset = unlisted.map_or(0, |r| r.0);
+            let kind = FaultKind::Malformed {
+                found: offset,
+                rule: "it must name every series of the index in order",
+            };
+            let fault = Fault::new(0, "list of all series", kind);
+            notes.push(format!(
+                "{index_file}: {fault}; all series are scanned instead, nothing is lost by it"
+            ));
+            if let Some(index) = &mut self.index {
+                index.distrust_postings(fault);
+            }
+        }
+        self.opening.notes.extend(notes);
     }
 
     /// The path of one of the block's files, relative to the SOURCE.
@@ -114,6 +250,17 @@ impl Block {
     fn open_tombstones(&mut self, mode: ReadMode) {
         let path = self.dir.join("tombstones");
         if !path.exists() {
+            let claimed = self.meta.stats.tombstones.unwrap_or(0);
+            if claimed > 0 {
+                let detail = format!(
+                    "the file is not there, and meta.json claims {claimed} deleted intervals; deleted samples may be counted"
+                );
+                let loss = self.whole_block_loss("tombstones", None, ErrorKind::Missing, detail);
+                self.opening.losses.push(Loss {
+                    samples: None,
+                    ..loss
+                });
+            }
             return;
         }
         let parsed = FileBytes::open(&path, mode)
@@ -262,21 +409,34 @@ impl Block {
         })
     }
 
-    /// Decodes one chunk's float samples into `out`, tombstones not applied. Losses go to `ledger`.
+    /// Decodes one chunk's float samples into `out`, tombstones not applied. Losses go to `ledger`. The size is that of
+    /// the encoding byte and the data, 0 where the chunk cannot be read.
     pub fn decode(
         &self,
         entry: &SeriesEntry,
         chunk: &ChunkMeta,
         out: &mut Samples,
         ledger: &mut Ledger,
-    ) -> ChunkOutcome {
+    ) -> (ChunkOutcome, Option<Encoding>, usize) {
         let slice = match self.chunk(entry, chunk) {
             Ok(slice) => slice,
             Err(loss) => {
                 ledger.losses.push(*loss);
-                return ChunkOutcome::Lost;
+                return (ChunkOutcome::Lost(None), None, 0);
             }
         };
+        let outcome = self.decode_slice(entry, chunk, &slice, out, ledger);
+        (outcome, Some(Encoding(slice.encoding)), slice.len + 1)
+    }
+
+    fn decode_slice(
+        &self,
+        entry: &SeriesEntry,
+        chunk: &ChunkMeta,
+        slice: &ChunkSlice<'_>,
+        out: &mut Samples,
+        ledger: &mut Ledger,
+    ) -> ChunkOutcome {
         let encoding = Encoding(slice.encoding);
         let claimed = claimed_samples(encoding, slice.data());
         let mut lost = |offset: u64, kind, detail: String, samples| {
@@ -289,11 +449,11 @@ impl Block {
                 interval: Some(sound_interval(chunk)),
                 samples,
             });
-            ChunkOutcome::Lost
+            ChunkOutcome::Lost(samples)
         };
         let before = out.len();
         let decoded = match encoding {
-            Encoding::XOR => xor::decode(&slice, out),
+            Encoding::XOR => xor::decode(slice, out),
             e if e.is_histogram() => return ChunkOutcome::Histograms(claimed.unwrap_or(0)),
             e => {
                 let detail = format!(
@@ -354,9 +514,9 @@ impl Block {
 }
 
 /// A chunk's interval as the index gives it; hostile ones may end before they start.
-fn sound_interval(chunk: &ChunkMeta) -> crate::time::Interval {
+fn sound_interval(chunk: &ChunkMeta) -> Interval {
     let i = chunk.interval();
-    crate::time::Interval::new(i.start.min(i.end), i.end.max(i.start))
+    Interval::new(i.start.min(i.end), i.end.max(i.start))
 }
 
 fn io_kind(error: &Error) -> ErrorKind {

@@ -39,6 +39,8 @@ pub struct BlockMeta {
     pub resolution_ms: i64,
     /// The whole document, unknown keys included.
     pub raw: Value,
+    /// What no writer produces. The file has no checksum, so a flipped bit shows here or nowhere.
+    pub oddities: Vec<String>,
 }
 
 /// The counters of `meta.json`; absent ones are `None`.
@@ -69,6 +71,49 @@ pub struct Parent {
     pub max_time_ms: i64,
 }
 
+/// Keys that somebody writes: Prometheus, and at the top level Thanos and Mimir. `thanos` itself is theirs to extend.
+const KNOWN_KEYS: [(&str, &[&str]); 3] = [
+    (
+        "",
+        &[
+            "ulid",
+            "minTime",
+            "maxTime",
+            "stats",
+            "compaction",
+            "version",
+            "thanos",
+            "out_of_order",
+        ],
+    ),
+    (
+        "stats",
+        &[
+            "numSamples",
+            "numFloatSamples",
+            "numHistogramSamples",
+            "numSeries",
+            "numChunks",
+            "numTombstones",
+        ],
+    ),
+    (
+        "compaction",
+        &[
+            "level",
+            "sources",
+            "deletable",
+            "parents",
+            "failed",
+            "hints",
+        ],
+    ),
+];
+
+fn of_object(raw: &Value, key: &str) -> bool {
+    raw.get(key).is_some_and(Value::is_object)
+}
+
 impl BlockMeta {
     /// Reads `meta.json`. The error says which key is wrong and what it holds.
     pub fn parse(bytes: &[u8]) -> Result<BlockMeta, String> {
@@ -88,7 +133,22 @@ impl BlockMeta {
                 .ok_or_else(|| format!("`{key}` is missing"))?;
             Ulid::parse(text).ok_or_else(|| format!("`{key}` is {text:?}, not a ULID"))
         };
-        let list = |v: Option<&Value>| v.and_then(Value::as_array).cloned().unwrap_or_default();
+        // Go refuses the whole file where a known key has another type; so do we where the key decides what is served.
+        let list = |v: Option<&Value>, key: &str| -> Result<Vec<Value>, String> {
+            match v {
+                None | Some(Value::Null) => Ok(Vec::new()),
+                Some(Value::Array(items)) => Ok(items.clone()),
+                Some(v) => Err(format!("`{key}` is {v}, not a list")),
+            }
+        };
+        let flag = |v: Option<&Value>, key: &str| -> Result<bool, String> {
+            match v {
+                None | Some(Value::Null) => Ok(false),
+                Some(v) => v
+                    .as_bool()
+                    .ok_or_else(|| format!("`{key}` is {v}, not true or false")),
+            }
+        };
         let required = |key: &str| -> Result<i64, String> {
             object
                 .get(key)
@@ -111,16 +171,28 @@ impl BlockMeta {
             ));
         }
         let mut sources = Vec::new();
-        for s in list(of("sources")) {
+        for s in list(of("sources"), "compaction.sources")? {
             sources.push(ulid(Some(&s), "compaction.sources")?);
         }
         let mut parents = Vec::new();
-        for p in list(of("parents")) {
+        for p in list(of("parents"), "compaction.parents")? {
             parents.push(Parent {
                 ulid: ulid(p.get("ulid"), "compaction.parents[].ulid")?,
                 min_time_ms: int(p.get("minTime"), "compaction.parents[].minTime")?,
                 max_time_ms: int(p.get("maxTime"), "compaction.parents[].maxTime")?,
             });
+        }
+        for (key, v) in [("compaction", compaction), ("stats", stats)] {
+            if let Some(v) = v.filter(|v| !v.is_object() && !v.is_null()) {
+                return Err(format!("`{key}` is {v}, not an object"));
+            }
+        }
+        let mut hints = Vec::new();
+        for h in list(of("hints"), "compaction.hints")? {
+            match h {
+                Value::String(h) => hints.push(h),
+                h => return Err(format!("`compaction.hints` holds {h}, not a string")),
+            }
         }
         let thanos = object.get("thanos");
         let mut external_labels: Vec<(String, String)> = thanos
@@ -138,7 +210,7 @@ impl BlockMeta {
             })
             .unwrap_or_default();
         external_labels.sort();
-        Ok(BlockMeta {
+        let mut meta = BlockMeta {
             ulid: ulid(object.get("ulid"), "ulid")?,
             min_time_ms,
             max_time_ms,
@@ -154,12 +226,9 @@ impl BlockMeta {
             level: int(of("level"), "compaction.level")?,
             sources,
             parents,
-            deletable: of("deletable").and_then(Value::as_bool).unwrap_or(false),
-            failed: of("failed").and_then(Value::as_bool).unwrap_or(false),
-            hints: list(of("hints"))
-                .iter()
-                .filter_map(|h| h.as_str().map(str::to_owned))
-                .collect(),
+            deletable: flag(of("deletable"), "compaction.deletable")?,
+            failed: flag(of("failed"), "compaction.failed")?,
+            hints,
             external_labels,
             resolution_ms: int(
                 thanos
@@ -168,7 +237,88 @@ impl BlockMeta {
                 "thanos.downsample.resolution",
             )?,
             raw,
-        })
+            oddities: Vec::new(),
+        };
+        meta.oddities = meta.find_oddities();
+        Ok(meta)
+    }
+
+    /// Checks that need nothing but the file itself (`tsdb/compact.go: CompactBlockMetas` and `Write` upstream).
+    fn find_oddities(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        for (place, known) in KNOWN_KEYS {
+            let object = if place.is_empty() {
+                Some(&self.raw)
+            } else {
+                self.raw.get(place)
+            };
+            for (key, value) in object.and_then(Value::as_object).into_iter().flatten() {
+                if !known.contains(&key.as_str()) {
+                    let dot = if place.is_empty() { "" } else { "." };
+                    odd.push(format!(
+                        "the key `{place}{dot}{key}` is unknown and was ignored"
+                    ));
+                } else if place == "stats" && value.as_u64().is_none() && !value.is_null() {
+                    odd.push(format!("`stats.{key}` is {value}, not a count"));
+                }
+            }
+        }
+        let parents: Vec<&Parent> = self
+            .parents
+            .iter()
+            .filter(|p| p.ulid != Ulid::from_parts(0, 0))
+            .collect();
+        // Some parents carry no range: the head that out-of-order blocks name as theirs.
+        let ranged = || {
+            parents
+                .iter()
+                .filter(|p| (p.min_time_ms, p.max_time_ms) != (0, 0))
+        };
+        let start = ranged().map(|p| p.min_time_ms).min();
+        let end = ranged().map(|p| p.max_time_ms).max();
+        if let (Some(start), Some(end)) = (start, end)
+            && (start, end) != (self.min_time_ms, self.max_time_ms)
+        {
+            odd.push(format!(
+                "the block says that it covers {} to {} ms, its parents cover {start} to {end} ms",
+                self.min_time_ms, self.max_time_ms
+            ));
+        }
+        if self.level > 1 && parents.is_empty() && self.parents.is_empty() {
+            odd.push(format!(
+                "the block is of compaction level {} and names no parents, so blocks that it replaces would count again",
+                self.level
+            ));
+        }
+        // Blocks of level 1 are their own only source, so those of level 2 list every parent among the sources.
+        for p in parents.iter().filter(|_| self.level == 2) {
+            if !self.sources.is_empty() && !self.sources.contains(&p.ulid) {
+                odd.push(format!(
+                    "the parent {} is not among the block's sources, as it should be at compaction level 2",
+                    p.ulid
+                ));
+            }
+        }
+        for s in self.sources.iter().filter(|_| self.level == 2) {
+            if !parents.is_empty() && !parents.iter().any(|p| p.ulid == *s) {
+                odd.push(format!(
+                    "the source {s} is not among the block's parents, as it should be at compaction level 2"
+                ));
+            }
+        }
+        if self.level == 1 && !self.sources.is_empty() && self.sources != [self.ulid] {
+            odd.push(format!(
+                "the block {} is of compaction level 1 and not its own only source",
+                self.ulid
+            ));
+        }
+        if self.level < 1 && of_object(&self.raw, "compaction") {
+            odd.push(format!("`compaction.level` is {}", self.level));
+        }
+        if self.deletable && self.stats.samples.is_some_and(|n| n > 0) {
+            odd.push("the block is marked deletable although it holds samples".to_owned());
+        }
+        odd
     }
 
     /// The identities of the blocks that this one replaces; the all-zero ULID that Mimir writes names nobody.

@@ -83,6 +83,11 @@ impl Tombstones {
         self.by_series.get(&series).map_or(&[], Vec::as_slice)
     }
 
+    /// Every series that has deletions, with its intervals, in order of the references.
+    pub fn iter(&self) -> impl Iterator<Item = (BlockSeriesRef, &[Interval])> {
+        self.by_series.iter().map(|(s, i)| (*s, i.as_slice()))
+    }
+
     /// The number of merged intervals over all series.
     pub fn count(&self) -> usize {
         self.by_series.values().map(Vec::len).sum()

@@ -19,7 +19,7 @@ use crate::raw::{Cursor, Fault, FaultKind, FileBytes, crc32c};
 use crate::selector::Matcher;
 
 use postings::PostingsTable;
-pub use series::{BlockSeriesRef, ChunkMeta, SeriesEntry};
+pub use series::{BlockSeriesRef, ChunkMeta, SeriesEntry, SeriesOutline};
 use symbols::Symbols;
 pub use toc::Toc;
 
@@ -116,6 +116,28 @@ impl Index {
     /// Every series in the order of the file, by walking the section itself; entries that cannot be read are faults.
     pub fn scan(&self) -> Selected {
         let mut found = Selected::default();
+        let mut budget = Budget::new(&self.bytes);
+        self.each_entry(
+            |series| match self.series(series).and_then(|e| budget.spend(e)) {
+                Ok(entry) => found.series.push(entry),
+                Err(fault) => found.lost.push(fault),
+            },
+        )
+        .unwrap_or_else(|fault| found.lost.push(fault));
+        found
+    }
+
+    /// Calls `visit` with every series entry in the order of the file, labels left aside, checksums verified.
+    /// Costs one pass over the series section and no memory. An `Err` from the walk itself means that what follows in
+    /// the section cannot be found.
+    pub fn outline(
+        &self,
+        mut visit: impl FnMut(Result<SeriesOutline, Fault>),
+    ) -> Result<(), Fault> {
+        self.each_entry(|series| visit(SeriesOutline::parse(&self.bytes, series, self.version)))
+    }
+
+    fn each_entry(&self, mut visit: impl FnMut(BlockSeriesRef)) -> Result<(), Fault> {
         let end = self.toc.end_of_series(self.bytes.len() as u64);
         let mut offset = self.toc.series;
         while offset < end {
@@ -125,32 +147,37 @@ impl Index {
             if offset >= end {
                 break;
             }
-            let series = BlockSeriesRef::from_offset(offset, self.version);
-            match series::entry_length(&self.bytes, offset) {
-                Ok(0) => offset += 1,
-                Ok(length) if offset + length <= end => {
-                    match self.series(series) {
-                        Ok(entry) => found.series.push(entry),
-                        Err(fault) => found.lost.push(fault),
-                    }
+            match series::entry_length(&self.bytes, offset)? {
+                0 => offset += 1,
+                length if offset + length <= end => {
+                    visit(BlockSeriesRef::from_offset(offset, self.version));
                     offset += length;
                 }
-                Ok(length) => {
+                length => {
                     let left = end - offset;
                     let kind = FaultKind::Truncated {
                         wanted: length,
                         left,
                     };
-                    found.lost.push(Fault::new(offset, "series", kind));
-                    break;
-                }
-                Err(fault) => {
-                    found.lost.push(fault);
-                    break;
+                    return Err(Fault::new(offset, "series", kind));
                 }
             }
         }
-        found
+        Ok(())
+    }
+
+    /// The references in the list of all series, in stored order; `None` where the index has no such list. `Err` where
+    /// the lookup tables are damaged.
+    pub fn all_postings(&self) -> Result<Option<Vec<u32>>, Fault> {
+        match &self.postings {
+            Ok(table) => table.all(&self.bytes),
+            Err(fault) => Err(*fault),
+        }
+    }
+
+    /// From now on all series are scanned: the lookup tables contradict them.
+    pub fn distrust_postings(&mut self, fault: Fault) {
+        self.postings = Err(fault);
     }
 
     /// The series that satisfy all `matchers`. Postings narrow the candidates; the labels of every candidate are then
@@ -165,8 +192,9 @@ impl Index {
             Err(fault) => return self.select_by_scan(matchers, fault),
         };
         let mut found = Selected::default();
+        let mut budget = Budget::new(&self.bytes);
         for series in candidates {
-            match self.series(series) {
+            match self.series(series).and_then(|e| budget.spend(e)) {
                 Ok(entry) => {
                     if matchers
                         .iter()
@@ -220,6 +248,39 @@ impl Index {
             .ok()?
             .value_counts(&self.bytes, name)
             .ok()
+    }
+}
+
+/// Bounds the labels of one selection. Strings are stored once and named by number, so a hostile index of a megabyte
+/// could stand for terabytes of labels; real ones hold a few times their own size.
+struct Budget {
+    left: u64,
+}
+
+impl Budget {
+    fn new(bytes: &[u8]) -> Budget {
+        Budget {
+            left: (64 << 20) + 64 * bytes.len() as u64,
+        }
+    }
+
+    fn spend(&mut self, entry: SeriesEntry) -> Result<SeriesEntry, Fault> {
+        let size = entry
+            .labels
+            .iter()
+            .map(|l| (l.name.len() + l.value.len()) as u64)
+            .sum();
+        match self.left.checked_sub(size) {
+            Some(left) => {
+                self.left = left;
+                Ok(entry)
+            }
+            None => {
+                let rule = "all labels together may have 64 times the size of the index";
+                let kind = FaultKind::Malformed { found: size, rule };
+                Err(Fault::new(entry.offset, "labels of a series", kind))
+            }
+        }
     }
 }
 

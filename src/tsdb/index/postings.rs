@@ -72,7 +72,9 @@ impl PostingsTable {
         let mut lists = 0;
         self.each(bytes, name, |value, list| {
             if wanted(value) {
-                refs.extend(postings_list(bytes, list)?);
+                let members = postings_list(bytes, list)?;
+                within(bytes, refs.len() + members.len(), list)?;
+                refs.extend(members);
                 lists += 1;
             }
             Ok(())
@@ -84,14 +86,30 @@ impl PostingsTable {
         Ok(refs)
     }
 
+    /// The list of all series (the empty label pair) as it is stored; `None` where the table does not name it.
+    pub(super) fn all(&self, bytes: &[u8]) -> Result<Option<Vec<u32>>, Fault> {
+        let mut refs = None;
+        self.each(bytes, b"", |value, list| {
+            if value.is_empty() {
+                refs = Some(postings_list(bytes, list)?.collect());
+            }
+            Ok(())
+        })?;
+        Ok(refs)
+    }
+
     pub(super) fn value_counts(
         &self,
         bytes: &[u8],
         name: &[u8],
     ) -> Result<BTreeMap<Vec<u8>, u64>, Fault> {
         let mut counts = BTreeMap::new();
+        let mut total = 0;
         self.each(bytes, name, |value, list| {
-            *counts.entry(value.to_vec()).or_default() += postings_list(bytes, list)?.len() as u64;
+            let members = postings_list(bytes, list)?.len();
+            total += members;
+            within(bytes, total, list)?;
+            *counts.entry(value.to_vec()).or_default() += members as u64;
             Ok(())
         })?;
         Ok(counts)
@@ -112,6 +130,19 @@ impl PostingsTable {
         }
         Ok(())
     }
+}
+
+/// The lists of one label name share no series, so together they are no longer than the index has room for series (at
+/// least 8 bytes each). Without this, many table entries that point at one list would multiply it.
+fn within(bytes: &[u8], refs: usize, list: u64) -> Result<(), Fault> {
+    if refs <= bytes.len() / 8 {
+        return Ok(());
+    }
+    let kind = FaultKind::Malformed {
+        found: refs as u64,
+        rule: "the lists of a label hold each series once",
+    };
+    Err(Fault::new(list, "number of postings", kind))
 }
 
 fn postings_list(

@@ -2,7 +2,7 @@
 
 use super::{IndexVersion, Symbols, at};
 use crate::labels::{Label, Labels};
-use crate::raw::{Fault, FaultKind, crc32c};
+use crate::raw::{Cursor, Fault, FaultKind, crc32c};
 use crate::time::Interval;
 use crate::tsdb::chunks::BlockChunkRef;
 
@@ -81,6 +81,94 @@ pub(super) fn entry_length(bytes: &[u8], offset: u64) -> Result<u64, Fault> {
     Ok(head + length + 4)
 }
 
+/// More label bytes than this in one series are refused: entries name strings by number, so a small file could
+/// otherwise ask for any amount of memory.
+const MAX_LABEL_BYTES: usize = 1 << 20;
+
+/// The content of the entry at `offset`, checksum verified.
+fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
+    let mut outer = at(bytes, offset, "series")?;
+    let length = outer.uvarint("length of a series")?;
+    let content_at = outer.offset();
+    let content = outer.take(length, "series")?;
+    let stored = outer.u32("checksum of a series")?;
+    let computed = crc32c(content);
+    if stored != computed {
+        return Err(Fault::new(
+            offset,
+            "series",
+            FaultKind::Checksum { stored, computed },
+        ));
+    }
+    Ok(Cursor::new(content, content_at))
+}
+
+/// The next chunk of an entry, given the one before it. Overlapping chunks appear as huge differences that only
+/// wrapping arithmetic brings back.
+fn next_chunk(c: &mut Cursor<'_>, last: Option<&ChunkMeta>) -> Result<ChunkMeta, Fault> {
+    let min = match last {
+        None => c.varint("start of a chunk")?,
+        Some(last) => last
+            .max_time_ms
+            .wrapping_add_unsigned(c.uvarint("start of a chunk")?),
+    };
+    let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
+    let reference = match last {
+        None => c.uvarint("chunk reference")?,
+        Some(last) => last
+            .reference
+            .0
+            .wrapping_add_signed(c.varint("chunk reference")?),
+    };
+    Ok(ChunkMeta {
+        min_time_ms: min,
+        max_time_ms: max,
+        reference: BlockChunkRef(reference),
+    })
+}
+
+/// A series entry without its labels: what a walk over the whole index needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesOutline {
+    /// The series' reference in this block.
+    pub reference: BlockSeriesRef,
+    /// The number of chunks.
+    pub chunks: u64,
+    /// From the earliest start to the latest end of a chunk; `None` without chunks.
+    pub interval: Option<Interval>,
+}
+
+impl SeriesOutline {
+    pub(super) fn parse(
+        bytes: &[u8],
+        reference: BlockSeriesRef,
+        version: IndexVersion,
+    ) -> Result<SeriesOutline, Fault> {
+        let mut c = content(bytes, reference.offset(version))?;
+        let count = c.uvarint("number of labels")?;
+        for _ in 0..c.bounded(count, 2, "number of labels")? {
+            c.uvarint("label name")?;
+            c.uvarint("label value")?;
+        }
+        let count = c.uvarint("number of chunks")?;
+        let count = c.bounded(count, 3, "number of chunks")?;
+        let mut interval: Option<Interval> = None;
+        let mut last = None;
+        for _ in 0..count {
+            let chunk = next_chunk(&mut c, last.as_ref())?;
+            let i = interval.get_or_insert(chunk.interval());
+            i.start = i.start.min(chunk.min_time_ms);
+            i.end = i.end.max(chunk.max_time_ms);
+            last = Some(chunk);
+        }
+        Ok(SeriesOutline {
+            reference,
+            chunks: count as u64,
+            interval,
+        })
+    }
+}
+
 impl SeriesEntry {
     pub(super) fn parse(
         bytes: &[u8],
@@ -89,26 +177,22 @@ impl SeriesEntry {
         symbols: &Symbols,
     ) -> Result<SeriesEntry, Fault> {
         let offset = reference.offset(version);
-        let mut outer = at(bytes, offset, "series")?;
-        let length = outer.uvarint("length of a series")?;
-        let content_at = outer.offset();
-        let content = outer.take(length, "series")?;
-        let stored = outer.u32("checksum of a series")?;
-        let computed = crc32c(content);
-        if stored != computed {
-            return Err(Fault::new(
-                offset,
-                "series",
-                FaultKind::Checksum { stored, computed },
-            ));
-        }
-        let mut c = crate::raw::Cursor::new(content, content_at);
+        let mut c = content(bytes, offset)?;
         let count = c.uvarint("number of labels")?;
         let count = c.bounded(count, 2, "number of labels")?;
         let mut pairs = Vec::with_capacity(count);
+        let mut size = 0usize;
         for _ in 0..count {
             let name = symbols.get(bytes, c.uvarint("label name")?)?;
             let value = symbols.get(bytes, c.uvarint("label value")?)?;
+            size += name.len() + value.len();
+            if size > MAX_LABEL_BYTES {
+                return Err(c.malformed(
+                    "labels of a series",
+                    size as u64,
+                    "they have at most 1048576 bytes",
+                ));
+            }
             pairs.push(Label {
                 name: name.into(),
                 value: value.into(),
@@ -119,33 +203,7 @@ impl SeriesEntry {
         let count = c.bounded(count, 3, "number of chunks")?;
         let mut chunks: Vec<ChunkMeta> = Vec::with_capacity(count);
         for _ in 0..count {
-            // Overlapping chunks appear as huge differences that only wrapping arithmetic brings back.
-            let chunk = match chunks.last() {
-                None => {
-                    let min = c.varint("start of a chunk")?;
-                    let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
-                    ChunkMeta {
-                        min_time_ms: min,
-                        max_time_ms: max,
-                        reference: BlockChunkRef(c.uvarint("chunk reference")?),
-                    }
-                }
-                Some(last) => {
-                    let min = last
-                        .max_time_ms
-                        .wrapping_add_unsigned(c.uvarint("start of a chunk")?);
-                    let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
-                    let reference = last
-                        .reference
-                        .0
-                        .wrapping_add_signed(c.varint("chunk reference")?);
-                    ChunkMeta {
-                        min_time_ms: min,
-                        max_time_ms: max,
-                        reference: BlockChunkRef(reference),
-                    }
-                }
-            };
+            let chunk = next_chunk(&mut c, chunks.last())?;
             chunks.push(chunk);
         }
         Ok(SeriesEntry {

@@ -1,0 +1,281 @@
+//! The arguments as typed. Meaning, defaults and cross-checks are in `plan`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reads what a Prometheus server left behind and proves what it says, offline.
+#[derive(Debug, Parser)]
+#[command(name = "promproof", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 yes; 1 no (requirement not met); 2 could not run; 3 ran, but the data cannot say.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Availability of a service over a window, against a required percentage
+    Availability(AvailabilityArgs),
+    /// Model updates over a period, against a required number within one window
+    ModelUpdates(ModelUpdatesArgs),
+    /// What a SOURCE holds: blocks, series, samples, metrics, targets, damage
+    Inspect(InspectArgs),
+    /// Raw samples of the series that a selector finds
+    Dump(DumpArgs),
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// Snapshot directory, data directory, single block, or a folder that holds one; each is one server
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
+    /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR
+    #[arg(long, value_name = "S", default_value = "auto")]
+    pub semantics: String,
+    /// Read several SOURCEs as parts of one server
+    #[arg(long)]
+    pub merge: bool,
+    /// The data below SOURCE to read, where there are several
+    #[arg(long, value_name = "PATH")]
+    pub root: Option<PathBuf>,
+    /// Write to FILE instead of standard output, atomically; an existing file is kept
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Let --output replace an existing file
+    #[arg(long, requires = "output")]
+    pub force: bool,
+    /// Threads to use (default: all cores); the answer is the same for any number
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Colours in text
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Progress on standard error
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto, value_name = "MODE")]
+    pub progress: ProgressMode,
+    /// No progress, no notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Read files into memory instead of mapping them
+    #[arg(long)]
+    pub no_mmap: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Lines on a terminal, where there are several SOURCEs
+    Auto,
+    /// Lines always
+    Plain,
+    /// Nothing
+    Never,
+}
+
+/// Formats of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// A report for people
+    Text,
+    /// A document for programs; several SOURCEs give one per line
+    Json,
+    /// One aligned row per SOURCE
+    Table,
+    /// One CSV row per SOURCE
+    Csv,
+}
+
+/// Formats of an inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InspectFormat {
+    /// A report for people
+    Text,
+    /// A document for programs; several SOURCEs give one per line
+    Json,
+}
+
+/// Formats of raw samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DumpFormat {
+    /// As `promtool tsdb dump` prints: labels, value, milliseconds
+    Promtool,
+    /// series, timestamp_ms, value, value_bits, stale
+    Csv,
+    /// One JSON object per sample
+    Jsonl,
+}
+
+/// A window, three ways.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// Length of the window (72h, 7d, 90m)
+    #[arg(long, value_name = "DUR", conflicts_with = "hours")]
+    pub window: Option<String>,
+    /// Length of the window in hours
+    #[arg(long, value_name = "N")]
+    pub hours: Option<u32>,
+    /// Start of the window: RFC 3339 (UTC without a zone) or Unix seconds
+    #[arg(long, value_name = "T")]
+    pub start: Option<String>,
+    /// End of the window (default: the newest sample of `up` or of the selected series)
+    #[arg(long, value_name = "T")]
+    pub end: Option<String>,
+}
+
+/// `promproof availability`.
+#[derive(Debug, Args)]
+pub struct AvailabilityArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub window: WindowArgs,
+    /// Also evaluate the same window at earlier ends, this far apart
+    #[arg(long, value_name = "STEP")]
+    pub every: Option<String>,
+    /// Required availability in percent
+    #[arg(long, value_name = "PCT", default_value_t = 70.0)]
+    pub required: f64,
+    /// Whether gaps widen the bounds that decide, or are ignored as the live script did
+    #[arg(long, value_enum, default_value_t = VerdictMode::Bounded)]
+    pub verdict: VerdictMode,
+    /// All requests, as a PromQL selector of a counter
+    #[arg(long, value_name = "SEL")]
+    pub total: Option<String>,
+    /// Good requests; all others of --total are bad
+    #[arg(long, value_name = "SEL", requires = "total", conflicts_with = "bad")]
+    pub good: Option<String>,
+    /// Bad requests; all others of --total are good
+    #[arg(long, value_name = "SEL", requires = "total")]
+    pub bad: Option<String>,
+    /// Labels to group requests by
+    #[arg(
+        long,
+        value_name = "LABEL,…",
+        value_delimiter = ',',
+        default_value = "status"
+    )]
+    pub by: Vec<String>,
+    /// The health gauge
+    #[arg(long, value_name = "SEL")]
+    pub health: Option<String>,
+    /// Classic latency buckets
+    #[arg(long, value_name = "SEL")]
+    pub latency: Option<String>,
+    /// Verdict unknown below this coverage (0.95 or 95%)
+    #[arg(long, value_name = "RATIO")]
+    pub require_coverage: Option<String>,
+    /// The expected spacing of scrapes (default: read off `up`)
+    #[arg(long, value_name = "DUR")]
+    pub scrape_interval: Option<String>,
+    /// A row per series: what it is counted from, resets, births, increase
+    #[arg(long)]
+    pub explain: bool,
+    /// SHA-256 of every file in JSON
+    #[arg(long)]
+    pub digests: bool,
+    /// Format of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// What the availability verdict weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerdictMode {
+    /// Uncovered time counts once as failed, once as served
+    Bounded,
+    /// Gaps are ignored
+    Observed,
+}
+
+/// `promproof model-updates`.
+#[derive(Debug, Args)]
+pub struct ModelUpdatesArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// Start of the period (default: 7 days before its end)
+    #[arg(long, value_name = "T")]
+    pub start: Option<String>,
+    /// End of the period (default: the newest sample of `up` or of the switch counter)
+    #[arg(long, value_name = "T")]
+    pub end: Option<String>,
+    /// Length of the window that must hold enough updates
+    #[arg(long, value_name = "DUR", default_value = "7d")]
+    pub within: String,
+    /// Required distinct updates within one window
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub minimum: usize,
+    /// Switches of several replicas to one version this close together are one update
+    #[arg(long, value_name = "DUR", default_value = "10m")]
+    pub same_update: String,
+    /// The switch counter
+    #[arg(long, value_name = "SEL")]
+    pub switches: Option<String>,
+    /// The info gauge of served versions
+    #[arg(long, value_name = "SEL")]
+    pub version_info: Option<String>,
+    /// The expected spacing of scrapes (default: read off `up`)
+    #[arg(long, value_name = "DUR")]
+    pub scrape_interval: Option<String>,
+    /// A row per counter
+    #[arg(long)]
+    pub explain: bool,
+    /// SHA-256 of every file in JSON
+    #[arg(long)]
+    pub digests: bool,
+    /// Format of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// `promproof inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// SHA-256 of every file in JSON
+    #[arg(long)]
+    pub digests: bool,
+    /// Format of the inventory
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub format: InspectFormat,
+}
+
+/// `promproof dump`.
+#[derive(Debug, Args)]
+pub struct DumpArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// Series to print, as a PromQL selector; may be repeated
+    #[arg(long = "match", value_name = "SEL", required = true)]
+    pub matches: Vec<String>,
+    /// First time to print, included
+    #[arg(long, value_name = "T")]
+    pub start: Option<String>,
+    /// Last time to print, included
+    #[arg(long, value_name = "T")]
+    pub end: Option<String>,
+    /// Format of the samples
+    #[arg(long, value_enum, default_value_t = DumpFormat::Promtool)]
+    pub format: DumpFormat,
+}

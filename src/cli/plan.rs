@@ -1,0 +1,303 @@
+//! The arguments as meant: every default and every cross-check is here.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use crate::cli::args::{
+    AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, VerdictMode, When, WindowArgs,
+};
+use crate::error::{Error, Result};
+use crate::raw::ReadMode;
+use crate::report::style::Style;
+use crate::selector::Selector;
+use crate::source::OpenOptions;
+use crate::time::{DurationMs, Interval, TimestampMs, parse_duration, parse_time};
+use crate::verdict::availability::{Mode, Requirement};
+use crate::windows::Span;
+use crate::windows::availability::{GoodRule, Question};
+use crate::windows::semantics::SemanticsChoice;
+use crate::windows::switches;
+
+const DEFAULT_WINDOW_MS: DurationMs = 72 * 3_600_000;
+
+/// What every command means by its common arguments.
+#[derive(Debug)]
+pub struct Common {
+    pub sources: Vec<PathBuf>,
+    pub semantics: SemanticsChoice,
+    pub merge: bool,
+    pub open: OpenOptions,
+    pub output: Option<PathBuf>,
+    pub force: bool,
+    pub style: Style,
+    pub quiet: bool,
+    progress: bool,
+}
+
+impl Common {
+    /// Checks the arguments and sets the number of threads.
+    pub fn new(args: &CommonArgs) -> Result<Common> {
+        if let Some(threads) = args.threads {
+            if threads == 0 {
+                return Err(Error::usage("--threads 0: at least one thread is needed"));
+            }
+            // Fails only if a pool exists already, which a second call in one process would mean.
+            let _ = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build_global();
+        }
+        let color = match args.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                args.output.is_none()
+                    && std::io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none()
+            }
+        };
+        let progress = !args.quiet
+            && match args.progress {
+                ProgressMode::Plain => true,
+                ProgressMode::Never => false,
+                ProgressMode::Auto => args.sources.len() > 1 && std::io::stderr().is_terminal(),
+            };
+        Ok(Common {
+            semantics: SemanticsChoice::parse(&args.semantics)?,
+            merge: args.merge,
+            open: OpenOptions {
+                read_mode: if args.no_mmap {
+                    ReadMode::Read
+                } else {
+                    ReadMode::Map
+                },
+                root: args.root.clone(),
+            },
+            output: args.output.clone(),
+            force: args.force,
+            style: Style { color },
+            quiet: args.quiet,
+            progress,
+            sources: args.sources.clone(),
+        })
+    }
+
+    /// A line of progress, where progress is shown.
+    pub fn progress(&self, line: &str) {
+        if self.progress {
+            let _ = writeln!(std::io::stderr(), "{}", crate::labels::printable(line));
+        }
+    }
+
+    /// A note on stderr, unless it is quiet.
+    pub fn note(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(
+                std::io::stderr(),
+                "note: {}",
+                crate::labels::printable(line)
+            );
+        }
+    }
+
+    fn time(&self, flag: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {
+        let Some(text) = text else { return Ok(None) };
+        let (ms, assumed) = parse_time(text)?;
+        if assumed {
+            self.note(&format!("{flag} {text} has no zone and is read as UTC"));
+        }
+        Ok(Some(ms))
+    }
+}
+
+/// A window before the source is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowPlan {
+    start: Option<TimestampMs>,
+    end: Option<TimestampMs>,
+    length: DurationMs,
+}
+
+impl WindowPlan {
+    fn new(
+        start: Option<TimestampMs>,
+        end: Option<TimestampMs>,
+        length: DurationMs,
+    ) -> Result<WindowPlan> {
+        if let (Some(s), Some(e)) = (start, end)
+            && s >= e
+        {
+            return Err(Error::usage("--start must be before --end"));
+        }
+        Ok(WindowPlan { start, end, length })
+    }
+
+    /// The window; `newest` is asked for the default end only where it is needed.
+    pub fn span(&self, newest: impl FnOnce() -> Option<TimestampMs>) -> Option<Span> {
+        Some(match (self.start, self.end) {
+            (Some(start), Some(end)) => Span { start, end },
+            (Some(start), None) => Span {
+                start,
+                end: start.saturating_add(self.length),
+            },
+            (None, Some(end)) => Span {
+                start: end.saturating_sub(self.length),
+                end,
+            },
+            (None, None) => {
+                let end = newest()?;
+                Span {
+                    start: end.saturating_sub(self.length),
+                    end,
+                }
+            }
+        })
+    }
+
+    /// Whether the end is the newest sample.
+    pub fn is_trailing(&self) -> bool {
+        self.start.is_none() && self.end.is_none()
+    }
+}
+
+fn window(common: &Common, args: &WindowArgs) -> Result<WindowPlan> {
+    let start = common.time("--start", args.start.as_deref())?;
+    let end = common.time("--end", args.end.as_deref())?;
+    let length = match (&args.window, args.hours) {
+        (Some(w), _) => Some(parse_duration(w)?),
+        (None, Some(0)) => return Err(Error::usage("--hours 0: the window must have a length")),
+        (None, Some(h)) => Some(i64::from(h) * 3_600_000),
+        (None, None) => None,
+    };
+    if start.is_some() && end.is_some() && length.is_some() {
+        return Err(Error::usage(
+            "--start and --end give the window exactly; leave out --window and --hours",
+        ));
+    }
+    WindowPlan::new(start, end, length.unwrap_or(DEFAULT_WINDOW_MS))
+}
+
+/// What `promproof availability` means.
+#[derive(Debug)]
+pub struct AvailabilityPlan {
+    pub question: Question,
+    pub window: WindowPlan,
+    pub requirement: Requirement,
+}
+
+/// Settles the question of `promproof availability`.
+pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<AvailabilityPlan> {
+    let selector = |text: &Option<String>| text.as_deref().map(Selector::parse).transpose();
+    let mut question = Question::recommender();
+    if let Some(total) = selector(&args.total)? {
+        question.total = total;
+        question.rule = match (selector(&args.good)?, selector(&args.bad)?) {
+            (Some(good), None) => GoodRule::Good(good),
+            (None, Some(bad)) => GoodRule::Bad(bad),
+            _ => {
+                return Err(Error::usage("--total needs exactly one of --good and --bad")
+                    .hint("for example --total http_requests_total --bad 'http_requests_total{code=~\"5..\"}'"));
+            }
+        };
+        (question.health, question.latency) = (None, None);
+    }
+    if let Some(health) = selector(&args.health)? {
+        question.health = Some(health);
+    }
+    if let Some(latency) = selector(&args.latency)? {
+        question.latency = Some(latency);
+    }
+    question.by = args
+        .by
+        .iter()
+        .map(|l| l.trim().to_owned())
+        .filter(|l| !l.is_empty())
+        .collect();
+    question.every = args.every.as_deref().map(parse_duration).transpose()?;
+    question.scrape_interval = args
+        .scrape_interval
+        .as_deref()
+        .map(parse_duration)
+        .transpose()?;
+    if !(0.0..=100.0).contains(&args.required) {
+        return Err(Error::usage(format!(
+            "--required {}: a percentage from 0 to 100 is expected",
+            args.required
+        )));
+    }
+    let requirement = Requirement {
+        percent: args.required,
+        mode: match args.verdict {
+            VerdictMode::Bounded => Mode::Bounded,
+            VerdictMode::Observed => Mode::Observed,
+        },
+        coverage_ratio: args.require_coverage.as_deref().map(ratio).transpose()?,
+    };
+    Ok(AvailabilityPlan {
+        question,
+        window: window(common, &args.window)?,
+        requirement,
+    })
+}
+
+/// A ratio from 0 to 1, or a percentage with its sign.
+fn ratio(text: &str) -> Result<f64> {
+    let value = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|p| p / 100.0),
+        None => text.parse::<f64>(),
+    };
+    value
+        .ok()
+        .filter(|r| (0.0..=1.0).contains(r))
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "--require-coverage {}: a ratio from 0 to 1 is expected",
+                crate::labels::printable(text)
+            ))
+            .hint("write 0.95 or 95%")
+        })
+}
+
+/// What `promproof model-updates` means.
+#[derive(Debug)]
+pub struct UpdatesPlan {
+    pub question: switches::Question,
+    pub period: WindowPlan,
+    pub requirement: crate::verdict::updates::Requirement,
+}
+
+/// Settles the question of `promproof model-updates`.
+pub fn model_updates(common: &Common, args: &ModelUpdatesArgs) -> Result<UpdatesPlan> {
+    let mut question = switches::Question::recommender();
+    if let Some(s) = &args.switches {
+        question.switches = Selector::parse(s)?;
+    }
+    if let Some(s) = &args.version_info {
+        question.version_info = Selector::parse(s)?;
+    }
+    question.within_ms = parse_duration(&args.within)?;
+    question.same_update_ms = parse_duration(&args.same_update)?;
+    question.scrape_interval = args
+        .scrape_interval
+        .as_deref()
+        .map(parse_duration)
+        .transpose()?;
+    let start = common.time("--start", args.start.as_deref())?;
+    let end = common.time("--end", args.end.as_deref())?;
+    Ok(UpdatesPlan {
+        question,
+        period: WindowPlan::new(start, end, 7 * 86_400_000)?,
+        requirement: crate::verdict::updates::Requirement {
+            minimum: args.minimum,
+        },
+    })
+}
+
+/// The times that `promproof dump` prints, both ends included.
+pub fn dump_interval(common: &Common, start: Option<&str>, end: Option<&str>) -> Result<Interval> {
+    let start = common.time("--start", start)?.unwrap_or(i64::MIN);
+    let end = common.time("--end", end)?.unwrap_or(i64::MAX);
+    if start > end {
+        return Err(Error::usage("--start must not be after --end"));
+    }
+    Ok(Interval::new(start, end))
+}

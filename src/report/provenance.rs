@@ -1,0 +1,83 @@
+//! What an answer rests on: the source's blocks with their digests, and the tool.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Result;
+use crate::loss::{Conflict, Ledger, Loss};
+use crate::source::{Source, digest};
+use crate::time::rfc3339;
+
+/// The tool's name and version; nothing about the machine or the time.
+pub fn tool() -> Value {
+    json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// `source{name, blocks[]}`; `all_digests` adds the SHA-256 of every file.
+pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
+    let mut blocks = Vec::new();
+    for b in &source.blocks {
+        let meta = &b.block.meta;
+        let mut entry = Map::new();
+        entry.insert("ulid".into(), meta.ulid.to_string().into());
+        entry.insert("min_time".into(), meta.min_time_ms.into());
+        entry.insert("max_time".into(), meta.max_time_ms.into());
+        entry.insert(
+            "meta_sha256".into(),
+            digest::sha256_file(&b.block.dir.join("meta.json"))?.into(),
+        );
+        if all_digests {
+            entry.insert("files".into(), files(&b.block.dir)?);
+        }
+        blocks.push(Value::Object(entry));
+    }
+    Ok(json!({"name": source.name, "blocks": blocks}))
+}
+
+fn files(dir: &Path) -> Result<Value> {
+    let list = digest::sha256_block(dir)?;
+    Ok(list
+        .into_iter()
+        .map(|(path, bytes, sha256)| json!({"path": path, "bytes": bytes, "sha256": sha256}))
+        .collect())
+}
+
+/// `losses[]`.
+pub fn losses(losses: &[Loss]) -> Value {
+    losses.iter().map(Loss::to_json).collect()
+}
+
+/// `conflicts{count, first}`.
+pub fn conflicts(conflicts: &[Conflict]) -> Value {
+    let first = conflicts
+        .first()
+        .map(|c| json!({"series": c.series.to_json(), "time": rfc3339(c.t_ms), "time_ms": c.t_ms}));
+    json!({"count": conflicts.len(), "first": first})
+}
+
+/// Lines about losses, at most `most` of them.
+pub fn loss_lines(list: &[Loss], most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = list.iter().take(most).map(Loss::to_line).collect();
+    if list.len() > most {
+        lines.push(format!(
+            "and {} more (--format json lists all)",
+            list.len() - most
+        ));
+    }
+    lines
+}
+
+/// A ledger for a person: losses, then notes.
+pub fn ledger_lines(ledger: &Ledger, most: usize) -> (Vec<String>, Vec<String>) {
+    let mut notes: Vec<String> = ledger
+        .notes
+        .iter()
+        .take(most)
+        .map(|n| crate::labels::printable(n))
+        .collect();
+    if ledger.notes.len() > most {
+        notes.push(format!("and {} more", ledger.notes.len() - most));
+    }
+    (loss_lines(&ledger.losses, most), notes)
+}

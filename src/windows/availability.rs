@@ -1,0 +1,703 @@
+//! The availability of one window: the live script's five figures as PromQL gives them, and beside them what the
+//! samples prove.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::labels::Labels;
+use crate::loss::{Conflict, Ledger, Loss};
+use crate::promql::{self, Bucket, PromVersion, Window};
+use crate::samples::{LoadedSeries, Reach, load_all, load_selected};
+use crate::selector::Selector;
+use crate::series::{MergedSeries, select};
+use crate::source::Source;
+use crate::time::{DurationMs, Interval, TimestampMs};
+use crate::windows::Span;
+use crate::windows::counted::{CountedWindow, Counter, Proofs};
+use crate::windows::instead::instead;
+use crate::windows::semantics::Semantics;
+use crate::windows::sliding::{self, Sliding};
+use crate::windows::targets::{Coverage, Targets, coverage};
+
+/// The quantile of the live script.
+pub const LATENCY_QUANTILE: f64 = 0.95;
+
+/// Which requests are good.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GoodRule {
+    /// The recommender: status 200 is good, 500 an error, every other status counts in the total only.
+    Preset {
+        /// Good requests.
+        good: Selector,
+        /// Errors.
+        bad: Selector,
+    },
+    /// Good requests are selected; all others are bad.
+    Good(Selector),
+    /// Bad requests are selected; all others are good.
+    Bad(Selector),
+}
+
+/// What to compute.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// All requests.
+    pub total: Selector,
+    /// Which of them are good.
+    pub rule: GoodRule,
+    /// Labels to group by.
+    pub by: Vec<String>,
+    /// The health gauge.
+    pub health: Option<Selector>,
+    /// Classic latency buckets.
+    pub latency: Option<Selector>,
+    /// Overrides the scrape interval that is read off `up`.
+    pub scrape_interval: Option<DurationMs>,
+    /// Also evaluate the same window at earlier ends, this far apart.
+    pub every: Option<DurationMs>,
+}
+
+impl Question {
+    /// The recommender service (`docs/windows.md`, "Preset").
+    pub fn recommender() -> Question {
+        let requests = || Selector::metric("recommend_requests_total");
+        let status = |code: &str| {
+            requests().and(crate::selector::Matcher::equal(b"status", code.as_bytes()))
+        };
+        Question {
+            total: requests(),
+            rule: GoodRule::Preset {
+                good: status("200"),
+                bad: status("500"),
+            },
+            by: vec!["status".to_owned()],
+            health: Some(Selector::metric("service_health_status")),
+            latency: Some(Selector::metric("recommend_latency_seconds_bucket")),
+            scrape_interval: None,
+            every: None,
+        }
+    }
+}
+
+/// The figures of one window by one way of counting. `None` is "no result", as PromQL has it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    /// All requests.
+    pub total: Option<f64>,
+    /// Good requests.
+    pub good: Option<f64>,
+    /// Errors.
+    pub bad: Option<f64>,
+}
+
+impl Figures {
+    /// Good requests where the total has a result: a selector without one counts as 0.
+    pub fn good_or_zero(&self) -> Option<f64> {
+        self.total.map(|_| self.good.unwrap_or(0.0))
+    }
+
+    /// Good over total; `None` without requests.
+    pub fn ratio(&self) -> Option<f64> {
+        match self.total {
+            Some(total) if total != 0.0 => Some(self.good.unwrap_or(0.0) / total),
+            _ => None,
+        }
+    }
+}
+
+/// Increments that cannot be dated or may hide in a baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Undatable {
+    /// Over all series.
+    pub total: f64,
+    /// Over good series.
+    pub good: f64,
+}
+
+/// One group of `--by`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The values of the grouping labels; absent ones are empty.
+    pub labels: Vec<(String, String)>,
+    /// `sum(increase(…))` of the group.
+    pub exact: Option<f64>,
+    /// Counted increments of the group.
+    pub counted: f64,
+}
+
+/// One selected series in the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesFigures {
+    /// The series.
+    pub labels: Labels,
+    /// Counted by its own samples.
+    pub counted: CountedWindow,
+    /// `increase(series[R])`.
+    pub increase: Option<f64>,
+}
+
+/// Which figure a loss could change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossEffect {
+    /// Good requests that may be missing; infinite where nothing bounds them.
+    pub good: f64,
+    /// Other requests that may be missing; infinite where nothing bounds them.
+    pub bad: f64,
+}
+
+/// Everything that a report or a verdict needs.
+#[derive(Debug, Clone)]
+pub struct Availability {
+    /// The window.
+    pub span: Span,
+    /// The rules and why.
+    pub semantics: Semantics,
+    /// By PromQL.
+    pub exact: Figures,
+    /// `avg_over_time` of each health series, labels without the name, in label order.
+    pub health: Vec<(Labels, f64)>,
+    /// The 0.95 quantile of latency in seconds; `None` without a result.
+    pub p95_seconds: Option<f64>,
+    /// By counted increments.
+    pub counted: Figures,
+    /// Increments that cannot be dated.
+    pub undatable: Undatable,
+    /// Groups in order of their labels.
+    pub groups: Vec<Group>,
+    /// Selected series in label order.
+    pub series: Vec<SeriesFigures>,
+    /// How much of the window was scraped.
+    pub coverage: Coverage,
+    /// What losses could change in the figures.
+    pub loss_effect: LossEffect,
+    /// Losses that touch the window.
+    pub losses: Vec<Loss>,
+    /// Contradictions between sources inside the window.
+    pub conflicts: Vec<Conflict>,
+    /// What is there instead, where the question finds nothing.
+    pub instead: Vec<String>,
+    /// Findings in words.
+    pub warnings: Vec<String>,
+    /// Findings that need no attention.
+    pub notes: Vec<String>,
+    /// Samples removed by tombstones in the chunks that were read.
+    pub deleted: u64,
+    /// Samples that another block repeated with the same bits.
+    pub duplicates: u64,
+    /// The same window at earlier ends.
+    pub sliding: Option<Sliding>,
+    /// Times of the selected series in all of the data; `None` where nothing matches.
+    pub selected_interval: Option<Interval>,
+}
+
+impl Availability {
+    /// The figures that decide.
+    pub fn deciding(&self) -> Figures {
+        if self.semantics.counted {
+            self.counted
+        } else {
+            self.exact
+        }
+    }
+}
+
+/// A selection ready to be evaluated at any window.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub series: Vec<LoadedSeries>,
+    pub counters: Vec<Counter>,
+}
+
+impl Prepared {
+    /// `sum(increase(…[R]))`.
+    pub fn exact(&self, version: PromVersion, window: Window) -> Option<f64> {
+        promql::sum(
+            version,
+            self.series
+                .iter()
+                .filter_map(|s| promql::increase(version, window, &s.samples)),
+        )
+    }
+
+    /// The sum of counted increments in series order; `None` where no series has a sample in the window.
+    pub fn counted(&self, span: Span) -> Option<f64> {
+        let mut any = false;
+        let mut sum = 0.0;
+        for c in &self.counters {
+            let w = c.window(span);
+            any |= w.first.is_some();
+            sum += w.increase;
+        }
+        any.then_some(sum)
+    }
+}
+
+/// The selections of a question, loaded once.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub total: Prepared,
+    pub good: Option<Prepared>,
+    pub bad: Option<Prepared>,
+}
+
+impl Requests {
+    /// All figures of a window by PromQL.
+    pub fn exact(&self, version: PromVersion, window: Window) -> Figures {
+        let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.exact(version, window));
+        Requests::complete(
+            self.total.exact(version, window),
+            of(&self.good),
+            of(&self.bad),
+        )
+    }
+
+    /// All figures of a window by counting.
+    pub fn counted(&self, span: Span) -> Figures {
+        let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.counted(span));
+        Requests::complete(self.total.counted(span), of(&self.good), of(&self.bad))
+    }
+
+    /// Where only one side is selected, the other is the rest of the total.
+    pub fn complete(
+        total: Option<f64>,
+        good: Option<Option<f64>>,
+        bad: Option<Option<f64>>,
+    ) -> Figures {
+        let rest = |side: Option<f64>| total.map(|t| t - side.unwrap_or(0.0));
+        let (good, bad) = match (good, bad) {
+            (Some(g), Some(b)) => (g, b),
+            (Some(g), None) => (g, rest(g)),
+            (None, Some(b)) => (rest(b), b),
+            (None, None) => (None, None),
+        };
+        Figures { total, good, bad }
+    }
+}
+
+/// Computes everything about the window that ends at `span.end`.
+///
+/// Errs where merged SOURCEs turn out to be different servers, or where two results would carry the same labels.
+pub fn evaluate(
+    source: &Source,
+    question: &Question,
+    span: Span,
+    semantics: Semantics,
+) -> Result<Availability> {
+    let version = semantics.version;
+    let range = version.parsed_range_ms(span.length());
+    let window = Window {
+        end: span.end,
+        range,
+    };
+    let mut ledger = source.opening_ledger();
+    let mut warnings = semantics.warnings.clone();
+
+    let selected = select(source, question.total.matchers());
+    let selected_interval = joined_interval(&selected.series);
+    let ends = sliding_ends(source, question, span, selected_interval)?;
+    let earliest = ends
+        .as_ref()
+        .and_then(|e| e.last())
+        .map_or(span.start, |e| e.saturating_sub(span.length()));
+    // One millisecond before the window for the closed left edge of 2.x ranges.
+    let interval = Interval::new(earliest.min(window.start()), span.end);
+
+    let total = load_selected(
+        source,
+        &selected.series,
+        selected.ledger,
+        interval,
+        Reach::WithHistory,
+    );
+    let refs: Vec<&LoadedSeries> = total.series.iter().collect();
+    let wide = Span {
+        start: earliest,
+        end: span.end,
+    };
+    let targets = Targets::load(source, &refs, wide, question.scrape_interval);
+    let coverage = coverage(&targets, span, &refs);
+    ledger.absorb(targets.ledger.clone());
+    let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval);
+    ledger.absorb(created);
+
+    let mut request_losses: Vec<Loss> = ledger.losses.clone();
+    request_losses.extend(total.ledger.losses.iter().cloned());
+    let mut load_side = |selector: &Selector| {
+        let loaded = load_all(source, selector, interval, Reach::WithHistory);
+        request_losses.extend(loaded.ledger.losses.iter().cloned());
+        ledger.absorb(loaded.ledger);
+        prepare(loaded.series, wide, &proofs)
+    };
+    let (good, bad) = match &question.rule {
+        GoodRule::Preset { good, bad } => (Some(load_side(good)), Some(load_side(bad))),
+        GoodRule::Good(good) => (Some(load_side(good)), None),
+        GoodRule::Bad(bad) => (None, Some(load_side(bad))),
+    };
+    ledger.absorb(total.ledger);
+    let requests = Requests {
+        total: prepare(total.series, wide, &proofs),
+        good,
+        bad,
+    };
+
+    let health = health(
+        source,
+        question,
+        window,
+        version,
+        &mut ledger,
+        &mut warnings,
+    )?;
+    let p95_seconds = latency(source, question, window, version, &mut ledger);
+
+    let sliding = ends
+        .map(|ends| {
+            sliding::evaluate(
+                source,
+                question,
+                &requests,
+                &semantics,
+                &ends,
+                span.length(),
+            )
+        })
+        .transpose()?;
+
+    ledger.settle();
+    if let Some(c) = ledger.interleaved.first() {
+        return Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!(
+                "{} has other timestamps in one SOURCE than in another at {}: these are different servers",
+                c.series,
+                crate::time::rfc3339(c.t_ms)
+            ),
+        )
+        .hint("answer them one by one (leave out --merge); interleaving two servers would invent counter resets"));
+    }
+
+    let around = Interval::new(span.start, span.end);
+    let counted = requests.counted(span);
+    let undatable = undatable(&requests, &question.rule, span);
+    let loss_effect = loss_effect(&request_losses, question, &requests, span);
+    let conflicts: Vec<Conflict> = ledger
+        .conflicts
+        .iter()
+        .filter(|c| around.contains(c.t_ms))
+        .cloned()
+        .collect();
+    if let Some(first) = conflicts.first() {
+        warnings.push(format!(
+            "{} samples of the window have different values in overlapping blocks (first: {} at {}); the answer uses those of a full read, a server may have shown others",
+            conflicts.len(),
+            first.series,
+            crate::time::rfc3339(first.t_ms)
+        ));
+    }
+    let series = series_figures(&requests.total, version, window, span);
+    Ok(Availability {
+        span,
+        exact: requests.exact(version, window),
+        health,
+        p95_seconds,
+        counted,
+        undatable,
+        groups: groups(&requests.total, &question.by, version, window, span),
+        series,
+        coverage,
+        loss_effect,
+        losses: ledger
+            .losses
+            .into_iter()
+            .filter(|l| l.touches(&around))
+            .collect(),
+        conflicts,
+        instead: instead(source, &question.total, selected_interval, span),
+        warnings,
+        notes: ledger.notes,
+        deleted: ledger.deleted,
+        duplicates: ledger.duplicates,
+        sliding,
+        selected_interval,
+        semantics,
+    })
+}
+
+fn joined_interval(series: &[MergedSeries]) -> Option<Interval> {
+    let all = || series.iter().filter_map(MergedSeries::interval);
+    Some(Interval::new(
+        all().map(|i| i.start).min()?,
+        all().map(|i| i.end).max()?,
+    ))
+}
+
+/// The ends T, T - STEP, … of the windows that start at or after the first sample; T itself always.
+fn sliding_ends(
+    source: &Source,
+    question: &Question,
+    span: Span,
+    selected: Option<Interval>,
+) -> Result<Option<Vec<TimestampMs>>> {
+    let Some(step) = question.every else {
+        return Ok(None);
+    };
+    let up = joined_interval(&select(source, Selector::metric("up").matchers()).series);
+    let first = selected.into_iter().chain(up).map(|i| i.start).min();
+    let mut ends = vec![span.end];
+    if let Some(first) = first {
+        let room = span.start.saturating_sub(first);
+        let more = if room < 0 { 0 } else { room / step };
+        if more > sliding::MAX_WINDOWS {
+            return Err(Error::usage(format!(
+                "--every gives {more} windows; at most {} are evaluated",
+                sliding::MAX_WINDOWS
+            ))
+            .hint("choose a longer step"));
+        }
+        ends.extend((1..=more).map(|k| span.end - k * step));
+    }
+    Ok(Some(ends))
+}
+
+fn prepare(series: Vec<LoadedSeries>, span: Span, proofs: &Proofs<'_>) -> Prepared {
+    let counters = series
+        .par_iter()
+        .map(|s| {
+            // A loss before the first sample means that it may not be the first.
+            let first = s.samples.ts.first().copied();
+            let lost_before =
+                |l: &Loss| l.interval.is_none_or(|i| first.is_none_or(|t| i.start < t));
+            Counter::prepare(s, span, proofs, !s.ledger.losses.iter().any(lost_before))
+        })
+        .collect();
+    Prepared { series, counters }
+}
+
+fn series_figures(
+    total: &Prepared,
+    version: PromVersion,
+    window: Window,
+    span: Span,
+) -> Vec<SeriesFigures> {
+    let pairs = total.series.iter().zip(&total.counters);
+    pairs
+        .map(|(s, c)| SeriesFigures {
+            labels: s.labels.clone(),
+            counted: c.window(span),
+            increase: promql::increase(version, window, &s.samples),
+        })
+        .collect()
+}
+
+fn groups(
+    total: &Prepared,
+    by: &[String],
+    version: PromVersion,
+    window: Window,
+    span: Span,
+) -> Vec<Group> {
+    let mut groups: BTreeMap<Vec<Box<[u8]>>, (Vec<f64>, f64)> = BTreeMap::new();
+    for (s, c) in total.series.iter().zip(&total.counters) {
+        let key = by
+            .iter()
+            .map(|name| s.labels.get(name.as_bytes()).into())
+            .collect();
+        let (exact, counted) = groups.entry(key).or_default();
+        exact.extend(promql::increase(version, window, &s.samples));
+        *counted += c.window(span).increase;
+    }
+    groups
+        .into_iter()
+        .map(|(key, (exact, counted))| Group {
+            labels: by
+                .iter()
+                .zip(key)
+                .map(|(name, value)| (name.clone(), String::from_utf8_lossy(&value).into_owned()))
+                .collect(),
+            exact: promql::sum(version, exact),
+            counted,
+        })
+        .collect()
+}
+
+fn health(
+    source: &Source,
+    question: &Question,
+    window: Window,
+    version: PromVersion,
+    ledger: &mut Ledger,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<(Labels, f64)>> {
+    let Some(selector) = &question.health else {
+        return Ok(Vec::new());
+    };
+    let loaded = load_all(
+        source,
+        selector,
+        Interval::new(window.start(), window.end),
+        Reach::Exact,
+    );
+    ledger.absorb(loaded.ledger);
+    let mut out: Vec<(Labels, f64)> = Vec::new();
+    for s in &loaded.series {
+        if let Some(v) =
+            promql::avg_over_time(version, window.select(version, &s.samples).map(|(_, v)| v))
+        {
+            out.push((s.labels.without_name(), v));
+        }
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some([(twice, _), _]) = out.windows(2).find(|w| matches!(w, [a, b] if a.0 == b.0)) {
+        return Err(Error::usage(format!(
+            "--health selects two series that differ in their name only: {twice}"
+        ))
+        .hint("PromQL refuses that too; select one metric name"));
+    }
+    if out.len() > 1 {
+        warnings.push(format!(
+            "{} health series; metrics.avg_health_status is the first in label order, exact.avg_health_status has all",
+            out.len()
+        ));
+    }
+    Ok(out)
+}
+
+/// Health (the first series) and latency of another window of the same length.
+pub(super) fn health_and_latency(
+    source: &Source,
+    question: &Question,
+    window: Window,
+    version: PromVersion,
+) -> Result<(Option<f64>, Option<f64>)> {
+    let mut ledger = Ledger::default();
+    let health = health(
+        source,
+        question,
+        window,
+        version,
+        &mut ledger,
+        &mut Vec::new(),
+    )?;
+    Ok((
+        health.first().map(|h| h.1),
+        latency(source, question, window, version, &mut ledger),
+    ))
+}
+
+/// `histogram_quantile(0.95, sum(rate(SELECTOR[R])) by (le))`.
+fn latency(
+    source: &Source,
+    question: &Question,
+    window: Window,
+    version: PromVersion,
+    ledger: &mut Ledger,
+) -> Option<f64> {
+    let selector = question.latency.as_ref()?;
+    let loaded = load_all(
+        source,
+        selector,
+        Interval::new(window.start(), window.end),
+        Reach::Exact,
+    );
+    ledger.absorb(loaded.ledger);
+    // Groups keep the order of their first series, as the engine's results do.
+    let mut les: Vec<&[u8]> = Vec::new();
+    let mut rates: BTreeMap<&[u8], Vec<f64>> = BTreeMap::new();
+    for s in &loaded.series {
+        if let Some(rate) = promql::rate(version, window, &s.samples) {
+            let le = s.labels.get(b"le");
+            let group = rates.entry(le).or_default();
+            if group.is_empty() {
+                les.push(le);
+            }
+            group.push(rate);
+        }
+    }
+    let mut buckets = Vec::new();
+    for le in les {
+        let count = rates
+            .get(le)
+            .and_then(|r| promql::sum(version, r.iter().copied()));
+        if let (Some(upper_bound), Some(count)) = (promql::parse_float(le), count) {
+            buckets.push(Bucket { upper_bound, count });
+        }
+    }
+    promql::histogram_quantile(version, LATENCY_QUANTILE, buckets)
+}
+
+fn undatable(requests: &Requests, rule: &GoodRule, span: Span) -> Undatable {
+    let of = |p: &Prepared| {
+        p.counters
+            .iter()
+            .map(|c| c.window(span))
+            .map(|w| w.undatable)
+            .sum::<f64>()
+    };
+    let total = of(&requests.total);
+    let good = match rule {
+        GoodRule::Preset { .. } | GoodRule::Good(_) => requests.good.as_ref().map_or(0.0, of),
+        GoodRule::Bad(_) => total - requests.bad.as_ref().map_or(0.0, of),
+    };
+    Undatable { total, good }
+}
+
+/// What the losses could change: nothing where a counter has samples on both sides inside the window and did not
+/// restart between them, since its difference counts the lost increments too; at most the difference where one of
+/// these samples lies outside the window; anything otherwise.
+fn loss_effect(
+    losses: &[Loss],
+    question: &Question,
+    requests: &Requests,
+    span: Span,
+) -> LossEffect {
+    let around = Interval::new(span.start, span.end);
+    let mut effect = LossEffect {
+        good: 0.0,
+        bad: 0.0,
+    };
+    let mut seen: Vec<&Loss> = Vec::new();
+    for loss in losses.iter().filter(|l| l.touches(&around)) {
+        if seen.contains(&loss) {
+            continue;
+        }
+        seen.push(loss);
+        let Some(labels) = &loss.series else {
+            effect = LossEffect {
+                good: f64::INFINITY,
+                bad: f64::INFINITY,
+            };
+            continue;
+        };
+        let is_good = match &question.rule {
+            GoodRule::Preset { good, .. } | GoodRule::Good(good) => good.matches(labels),
+            GoodRule::Bad(bad) => question.total.matches(labels) && !bad.matches(labels),
+        };
+        let is_bad = !is_good
+            && (question.total.matches(labels)
+                || matches!(&question.rule, GoodRule::Bad(bad) if bad.matches(labels)));
+        if !is_good && !is_bad {
+            continue;
+        }
+        let amount = requests
+            .total
+            .counters
+            .iter()
+            .find(|c| c.labels == *labels)
+            .and_then(|c| loss.interval.and_then(|i| c.bounded_by(i.start, i.end)))
+            .map_or(f64::INFINITY, |((from, a), (to, b))| {
+                if span.start <= from && to <= span.end {
+                    0.0
+                } else {
+                    b - a
+                }
+            });
+        if is_good {
+            effect.good += amount;
+        } else {
+            effect.bad += amount;
+        }
+    }
+    effect
+}

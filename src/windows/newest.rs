@@ -1,0 +1,43 @@
+//! The default end of a window: the newest sample there is.
+
+use crate::sample::is_stale;
+use crate::samples::{Reach, load};
+use crate::selector::Selector;
+use crate::series::{MergedSeries, select};
+use crate::source::Source;
+use crate::time::{Interval, TimestampMs};
+
+/// The newest sample that is no stale marker, of `up` or of any of `selectors`. Reads chunks from the end and only as
+/// far as needed.
+pub fn newest_sample(source: &Source, selectors: &[&Selector]) -> Option<TimestampMs> {
+    let up = Selector::metric("up");
+    let mut series: Vec<MergedSeries> = Vec::new();
+    for selector in selectors.iter().copied().chain([&up]) {
+        series.extend(select(source, selector.matchers()).series);
+    }
+    let mut best: Option<TimestampMs> = None;
+    for s in series {
+        let mut chunks: Vec<Interval> = s
+            .members
+            .iter()
+            .flat_map(|m| m.entry.chunks.iter())
+            .map(|c| c.interval())
+            .collect();
+        chunks.sort_by_key(|c| std::cmp::Reverse(c.end));
+        for c in chunks {
+            if best.is_some_and(|b| c.end <= b) {
+                break;
+            }
+            let loaded = load(source, &s, c, Reach::Exact);
+            let last = loaded
+                .samples
+                .iter()
+                .rev()
+                .find(|(_, bits)| !is_stale(*bits));
+            if let Some((t, _)) = last {
+                best = best.max(Some(t));
+            }
+        }
+    }
+    best
+}

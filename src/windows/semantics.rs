@@ -1,0 +1,182 @@
+//! Whose rules an answer follows, and why.
+
+use crate::error::{Error, Result};
+use crate::promql::{NEWEST, OLDEST, PromVersion};
+use crate::samples::{Reach, load_all};
+use crate::selector::Selector;
+use crate::source::Source;
+use crate::time::rfc3339;
+use crate::windows::Span;
+
+/// What `--semantics` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SemanticsChoice {
+    /// The release that wrote the data, where the data say so.
+    #[default]
+    Auto,
+    /// A release by name, as typed.
+    Prometheus(PromVersion),
+    /// The increments that the samples prove.
+    Counted,
+}
+
+impl SemanticsChoice {
+    /// Reads `auto`, `counted` or `prometheus-MAJOR.MINOR`.
+    pub fn parse(text: &str) -> Result<SemanticsChoice> {
+        match text {
+            "auto" => return Ok(SemanticsChoice::Auto),
+            "counted" => return Ok(SemanticsChoice::Counted),
+            _ => {}
+        }
+        let version = text
+            .strip_prefix("prometheus-")
+            .and_then(PromVersion::parse);
+        let version = version.ok_or_else(|| {
+            Error::usage(format!("`{}` is no semantics", crate::labels::printable(text)))
+                .hint("write auto, counted, or prometheus-MAJOR.MINOR such as prometheus-2.53 or prometheus-3.5")
+        })?;
+        if version.known().is_none() {
+            return Err(
+                Error::usage(format!("the rules of Prometheus {version} are not known")).hint(
+                    format!("the oldest release whose rules are known is prometheus-{OLDEST}"),
+                ),
+            );
+        }
+        Ok(SemanticsChoice::Prometheus(version))
+    }
+}
+
+/// The rules in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Semantics {
+    /// The release whose PromQL gives the exact figures.
+    pub version: PromVersion,
+    /// Whether counted increments decide instead of PromQL.
+    pub counted: bool,
+    /// Why, in words.
+    pub why: String,
+    /// Differing or unknown versions.
+    pub warnings: Vec<String>,
+}
+
+impl Semantics {
+    /// The name as `--semantics` takes it.
+    pub fn name(&self) -> String {
+        if self.counted {
+            "counted".to_owned()
+        } else {
+            format!("prometheus-{}", self.version)
+        }
+    }
+}
+
+/// Settles the rules for a window of `source`.
+pub fn resolve(choice: SemanticsChoice, source: &Source, span: Span) -> Semantics {
+    match choice {
+        SemanticsChoice::Prometheus(version) => {
+            let known = version.known().unwrap_or(NEWEST);
+            let mut warnings = Vec::new();
+            if known != version {
+                warnings.push(format!("Prometheus {version} is newer than the newest known rules; those of {known} are used"));
+            }
+            Semantics {
+                version: known,
+                counted: false,
+                why: "asked for with --semantics".to_owned(),
+                warnings,
+            }
+        }
+        SemanticsChoice::Auto => from_data(source, span, false),
+        SemanticsChoice::Counted => from_data(source, span, true),
+    }
+}
+
+/// The newest `prometheus_build_info{version}` sample at or before the window's end.
+fn from_data(source: &Source, span: Span, counted: bool) -> Semantics {
+    let selector = Selector::metric("prometheus_build_info");
+    let interval = crate::time::Interval::new(span.start, span.end);
+    let loaded = load_all(source, &selector, interval, Reach::WithHistory);
+    let mut seen: Vec<(i64, String)> = Vec::new();
+    let mut inside: Vec<String> = Vec::new();
+    for s in &loaded.series {
+        let text = s.labels.get_text("version");
+        if let Some((t, _)) = s.samples.last_live() {
+            seen.push((t, text.clone()));
+            if t > span.start {
+                inside.push(text);
+            }
+        }
+    }
+    seen.sort();
+    inside.sort();
+    inside.dedup();
+    let mut warnings = Vec::new();
+    if inside.len() > 1 {
+        let list: Vec<String> = inside.iter().map(|v| crate::labels::printable(v)).collect();
+        warnings.push(format!(
+            "several Prometheus versions inside the window: {}; the newest sample decides",
+            list.join(", ")
+        ));
+    }
+    let prefix = if counted {
+        "counted increments decide, asked for with --semantics; the exact figures follow "
+    } else {
+        ""
+    };
+    let fallback = |why: String, warnings: Vec<String>| Semantics {
+        version: NEWEST,
+        counted,
+        why,
+        warnings,
+    };
+    let Some((t, text)) = seen.pop() else {
+        return fallback(
+            format!(
+                "{prefix}prometheus-{NEWEST}, the default: the data have no prometheus_build_info"
+            ),
+            warnings,
+        );
+    };
+    let shown = crate::labels::printable(&text);
+    let at = rfc3339(t);
+    match PromVersion::parse(&text).map(|v| (v, v.known())) {
+        Some((version, Some(known))) => {
+            if version != known {
+                warnings.push(format!("Prometheus {version} is newer than the newest known rules; those of {known} are used"));
+            }
+            let why =
+                format!("{prefix}prometheus-{known}: prometheus_build_info says {shown} at {at}");
+            Semantics {
+                version: known,
+                counted,
+                why,
+                warnings,
+            }
+        }
+        Some((version, None)) => {
+            warnings.push(format!(
+                "the rules of Prometheus {version} are not known; those of {OLDEST} are used"
+            ));
+            let why = format!(
+                "{prefix}prometheus-{OLDEST}, the oldest known: prometheus_build_info says {shown} at {at}"
+            );
+            Semantics {
+                version: OLDEST,
+                counted,
+                why,
+                warnings,
+            }
+        }
+        None => {
+            warnings.push(format!(
+                "prometheus_build_info has the version `{shown}`, which is none"
+            ));
+            fallback(
+                format!(
+                    "{prefix}prometheus-{NEWEST}, the default: the version in the data cannot be read"
+                ),
+                warnings,
+            )
+        }
+    }
+}

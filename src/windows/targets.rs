@@ -1,0 +1,548 @@
+//! Targets and coverage: which scrapes happened, which said 0, and which are missing.
+//!
+//! Gap, down and stale are three things: no sample arrived; a sample said 0; a marker was written.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::labels::Labels;
+use crate::loss::Ledger;
+use crate::sample::{Samples, is_stale};
+use crate::samples::{LoadedSeries, Reach, load, load_all};
+use crate::selector::Selector;
+use crate::series::select;
+use crate::source::Source;
+use crate::time::{DurationMs, Interval, TimestampMs};
+use crate::windows::Span;
+
+/// `up` samples this long after a window's end still say that the end was covered.
+const LOOK_AHEAD_MS: DurationMs = 3_600_000;
+
+/// What is scraped: job and instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct TargetId {
+    /// The label `job`.
+    pub job: Box<[u8]>,
+    /// The label `instance`.
+    pub instance: Box<[u8]>,
+}
+
+impl TargetId {
+    /// The target that a series came from.
+    pub fn of(labels: &Labels) -> TargetId {
+        TargetId {
+            job: labels.get(b"job").into(),
+            instance: labels.get(b"instance").into(),
+        }
+    }
+
+    /// `job/instance` for people.
+    pub fn display(&self) -> String {
+        let text = |b: &[u8]| crate::labels::printable(&String::from_utf8_lossy(b));
+        match (self.job.is_empty(), self.instance.is_empty()) {
+            (true, true) => "(no job, no instance)".to_owned(),
+            (false, true) => text(&self.job),
+            (true, false) => text(&self.instance),
+            (false, false) => format!("{} {}", text(&self.job), text(&self.instance)),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.job.is_empty() && self.instance.is_empty()
+    }
+}
+
+/// One target with what is known of its scrapes.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// Its identity.
+    pub id: TargetId,
+    /// All labels of its `up` series without the name, or of the first selected series where there is no `up`.
+    pub labels: Labels,
+    /// Its `up` samples, from the last one before the window to shortly after it; stale markers are among them.
+    pub up: Samples,
+    /// Whether `up` is really there; else the times are those of the selected series.
+    pub has_up: bool,
+    /// The most frequent spacing of its scrapes.
+    pub interval_ms: Option<DurationMs>,
+    /// The first time in all of the data at which `up` was 1.
+    pub first_up_ms: Option<TimestampMs>,
+    /// Whether its `up` has a stale marker anywhere in the data.
+    pub has_stale_markers: bool,
+    /// `process_start_time_seconds`: `(sample time, start in ms)`, ascending.
+    pub starts: Vec<(TimestampMs, f64)>,
+}
+
+impl Target {
+    /// The newest process start known at `t`.
+    pub fn start_known_at(&self, t: TimestampMs) -> Option<f64> {
+        let n = self.starts.partition_point(|(at, _)| *at <= t);
+        n.checked_sub(1)
+            .and_then(|i| self.starts.get(i))
+            .map(|(_, s)| *s)
+    }
+
+    /// Whether a successful scrape (`up` = 1) lies in `[from, before)`.
+    pub fn scraped_in(&self, from: TimestampMs, before: TimestampMs) -> bool {
+        let lo = self.up.lower_bound(from);
+        let hi = self.up.lower_bound(before).max(lo);
+        self.has_up
+            && self
+                .up
+                .bits
+                .get(lo..hi)
+                .unwrap_or_default()
+                .iter()
+                .any(|b| f64::from_bits(*b) == 1.0)
+    }
+}
+
+/// The targets of a question and what was noticed while loading them.
+#[derive(Debug, Default)]
+pub struct Targets {
+    /// In order of job and instance.
+    pub targets: BTreeMap<TargetId, Target>,
+    /// The ledger of the loads.
+    pub ledger: Ledger,
+}
+
+impl Targets {
+    /// Loads `up` and `process_start_time_seconds` of the targets that `selected` came from. Where no selected series
+    /// has a job or an instance, all targets count.
+    pub fn load(
+        source: &Source,
+        selected: &[&LoadedSeries],
+        span: Span,
+        interval: Option<DurationMs>,
+    ) -> Targets {
+        let mut wanted: Vec<TargetId> = selected.iter().map(|s| TargetId::of(&s.labels)).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted.retain(|id| !id.is_empty());
+        let belongs = |labels: &Labels| {
+            wanted.is_empty() || wanted.binary_search(&TargetId::of(labels)).is_ok()
+        };
+        let mut all = Targets::default();
+
+        // The scrape interval and the first scrape are facts about all of the data, so that every window of a source
+        // sees the same; only what the window needs is kept.
+        let found = select(source, Selector::metric("up").matchers());
+        all.ledger.absorb(found.ledger);
+        let loaded: Vec<(LoadedSeries, UpFacts)> = found
+            .series
+            .par_iter()
+            .filter(|s| belongs(&s.labels))
+            .map(|s| {
+                let mut loaded = load(source, s, Interval::ALL, Reach::Exact);
+                let facts = UpFacts::of(&loaded.samples);
+                keep_for_window(&mut loaded.samples, span);
+                (loaded, facts)
+            })
+            .collect();
+        let mut spacings: BTreeMap<TargetId, Spacings> = BTreeMap::new();
+        for (series, facts) in loaded {
+            let id = TargetId::of(&series.labels);
+            let target = all.targets.entry(id.clone()).or_default();
+            target.id = id.clone();
+            target.labels = series.labels.without_name();
+            target.has_up = true;
+            target.first_up_ms = target
+                .first_up_ms
+                .into_iter()
+                .chain(facts.first_up_ms)
+                .min();
+            target.has_stale_markers |= facts.has_stale_markers;
+            // Two `up` series of one target (relabelled) are one target: their scrapes add up.
+            target.up = merge_times(std::mem::take(&mut target.up), series.samples);
+            spacings.entry(id).or_default().absorb(facts.spacings);
+            all.ledger.absorb(series.ledger);
+        }
+        if all.targets.is_empty() {
+            for s in selected {
+                let id = TargetId::of(&s.labels);
+                let target = all.targets.entry(id.clone()).or_default();
+                if target.labels.is_empty() {
+                    target.labels = s.labels.filtered(|n| n == b"job" || n == b"instance");
+                }
+                target.id = id;
+                let live = live_only(&s.samples);
+                target.up = merge_times(std::mem::take(&mut target.up), live);
+            }
+        }
+        for target in all.targets.values_mut() {
+            let spacing = match spacings.get(&target.id) {
+                Some(s) => s.most_frequent(),
+                None => Spacings::of(&target.up.ts).most_frequent(),
+            };
+            target.interval_ms = interval.or(spacing);
+        }
+
+        let starts = load_all(
+            source,
+            &Selector::metric("process_start_time_seconds"),
+            Interval::new(span.start, span.end),
+            Reach::WithHistory,
+        );
+        all.ledger.absorb(starts.ledger);
+        for s in starts.series {
+            if let Some(target) = all.targets.get_mut(&TargetId::of(&s.labels)) {
+                let live = s.samples.iter().filter(|(_, b)| !is_stale(*b));
+                target
+                    .starts
+                    .extend(live.map(|(t, b)| (t, f64::from_bits(b) * 1000.0)));
+                target
+                    .starts
+                    .sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            }
+        }
+        all
+    }
+
+    /// The target of a series.
+    pub fn of(&self, labels: &Labels) -> Option<&Target> {
+        self.targets.get(&TargetId::of(labels))
+    }
+
+    /// The longest scrape interval of any target.
+    pub fn longest_interval(&self) -> Option<DurationMs> {
+        self.targets.values().filter_map(|t| t.interval_ms).max()
+    }
+}
+
+/// What all of a target's `up` samples say.
+#[derive(Debug, Default)]
+struct UpFacts {
+    first_up_ms: Option<TimestampMs>,
+    has_stale_markers: bool,
+    spacings: Spacings,
+}
+
+impl UpFacts {
+    fn of(up: &Samples) -> UpFacts {
+        UpFacts {
+            first_up_ms: up
+                .iter()
+                .find(|(_, b)| f64::from_bits(*b) == 1.0)
+                .map(|(t, _)| t),
+            has_stale_markers: up.bits.iter().any(|b| is_stale(*b)),
+            spacings: Spacings::of(&up.ts),
+        }
+    }
+}
+
+/// Cuts `up` to what a window needs: from the last sample at or before its start to shortly after its end.
+fn keep_for_window(up: &mut Samples, span: Span) {
+    let from = up.upper_bound(span.start).saturating_sub(1);
+    let to = up.upper_bound(span.end.saturating_add(LOOK_AHEAD_MS));
+    up.ts.truncate(to);
+    up.bits.truncate(to);
+    up.ts.drain(..from.min(to));
+    up.bits.drain(..from.min(to));
+    up.ts.shrink_to_fit();
+    up.bits.shrink_to_fit();
+}
+
+/// How often each difference between neighbouring samples occurs.
+#[derive(Debug, Default)]
+struct Spacings(BTreeMap<DurationMs, usize>);
+
+impl Spacings {
+    fn of(ts: &[TimestampMs]) -> Spacings {
+        let mut counts: BTreeMap<DurationMs, usize> = BTreeMap::new();
+        let (mut run, mut length) = (0, 0usize);
+        for d in ts.windows(2).filter_map(|w| match w {
+            [a, b] => Some(b.wrapping_sub(*a)),
+            _ => None,
+        }) {
+            if d != run {
+                *counts.entry(run).or_default() += length;
+                (run, length) = (d, 0);
+            }
+            length += 1;
+        }
+        *counts.entry(run).or_default() += length;
+        Spacings(counts)
+    }
+
+    fn absorb(&mut self, other: Spacings) {
+        for (d, n) in other.0 {
+            *self.0.entry(d).or_default() += n;
+        }
+    }
+
+    /// The most frequent one; of equally frequent ones the smallest.
+    fn most_frequent(&self) -> Option<DurationMs> {
+        let positive = self.0.iter().filter(|(d, n)| **d > 0 && **n > 0);
+        positive
+            .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
+            .map(|(d, _)| *d)
+    }
+}
+
+fn live_only(samples: &Samples) -> Samples {
+    let mut out = Samples::default();
+    for (t, bits) in samples.iter().filter(|(_, b)| !is_stale(*b)) {
+        out.push(t, bits);
+    }
+    out
+}
+
+fn merge_times(a: Samples, b: Samples) -> Samples {
+    if a.is_empty() {
+        return b;
+    }
+    if b.is_empty() {
+        return a;
+    }
+    let mut pairs: Vec<(i64, u64)> = a.iter().chain(b.iter()).collect();
+    pairs.sort_by_key(|p| p.0);
+    pairs.dedup_by_key(|p| p.0);
+    let (ts, bits) = pairs.into_iter().unzip();
+    Samples { ts, bits }
+}
+
+/// How much of a window was scraped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coverage {
+    /// Share of the window covered by the union over all targets, 0 to 1.
+    pub ratio: f64,
+    /// Uncovered milliseconds of the union.
+    pub uncovered_ms: DurationMs,
+    /// `up` = 1 over all `up` samples in the window; `None` without any.
+    pub up_ratio: Option<f64>,
+    /// Whether `up` was there; else coverage was judged by the selected series themselves.
+    pub from_up: bool,
+    /// Stretches that no target covers.
+    pub gaps: Vec<Interval>,
+    /// Each target by itself.
+    pub targets: Vec<TargetCoverage>,
+}
+
+/// Coverage of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetCoverage {
+    /// The target.
+    pub labels: Labels,
+    /// Scrape interval.
+    pub interval_ms: Option<DurationMs>,
+    /// Share of the window covered by its own scrapes.
+    pub ratio: f64,
+    /// `up` = 1 over all its `up` samples in the window.
+    pub up_ratio: Option<f64>,
+    /// First sample in the window.
+    pub first_ms: Option<TimestampMs>,
+    /// Last sample in the window.
+    pub last_ms: Option<TimestampMs>,
+    /// Stretches without scrapes.
+    pub gaps: Vec<Interval>,
+    /// Stretches of scrapes that said 0, from the first to the last of each.
+    pub downs: Vec<Interval>,
+    /// Restarts of the process that the data prove inside the window.
+    pub restarts: Vec<TimestampMs>,
+    /// Stale markers in its `up` and in the selected series inside the window.
+    pub stale_markers: u64,
+    /// The longest stretch not covered by a scrape that said 1.
+    pub longest_outage: Option<Interval>,
+}
+
+/// Coverage of `span`: the union of `[t - 1.5 interval, t]` over all `up` samples, 0 or 1.
+pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Coverage {
+    let mut all_covered = Vec::new();
+    let mut per_target = Vec::new();
+    let (mut ups, mut scrapes) = (0u64, 0u64);
+    for target in targets.targets.values() {
+        let covered = covered_by(target, span, |_| true);
+        all_covered.extend(covered.iter().copied());
+        let inside: Vec<(i64, u64)> = target
+            .up
+            .iter()
+            .filter(|(t, _)| span.start < *t && *t <= span.end)
+            .collect();
+        let live: Vec<(i64, f64)> = inside
+            .iter()
+            .filter(|(_, b)| !is_stale(*b))
+            .map(|(t, b)| (*t, f64::from_bits(*b)))
+            .collect();
+        let up = live.iter().filter(|(_, v)| *v == 1.0).count() as u64;
+        if target.has_up {
+            ups += up;
+            scrapes += live.len() as u64;
+        }
+        let outages = complement(&covered_by(target, span, |v| v == 1.0), span);
+        let stale_selected = selected
+            .iter()
+            .filter(|s| TargetId::of(&s.labels) == target.id)
+            .flat_map(|s| s.samples.iter())
+            .filter(|(t, b)| span.start < *t && *t <= span.end && is_stale(*b))
+            .count();
+        per_target.push(TargetCoverage {
+            labels: target.labels.clone(),
+            interval_ms: target.interval_ms,
+            ratio: share(&covered, span),
+            up_ratio: (target.has_up && !live.is_empty()).then(|| up as f64 / live.len() as f64),
+            first_ms: live.first().map(|(t, _)| *t),
+            last_ms: live.last().map(|(t, _)| *t),
+            gaps: complement(&covered, span),
+            downs: if target.has_up {
+                downs(&live)
+            } else {
+                Vec::new()
+            },
+            restarts: restarts(target, span),
+            stale_markers: (inside.len() - live.len() + stale_selected) as u64,
+            longest_outage: outages.into_iter().max_by(|a, b| {
+                (a.end - a.start)
+                    .cmp(&(b.end - b.start))
+                    .then(b.start.cmp(&a.start))
+            }),
+        });
+    }
+    let covered = joined(all_covered);
+    let gaps = complement(&covered, span);
+    Coverage {
+        ratio: share(&covered, span),
+        uncovered_ms: gaps.iter().map(|g| g.end - g.start).sum(),
+        up_ratio: (scrapes > 0).then(|| ups as f64 / scrapes as f64),
+        from_up: targets.targets.values().any(|t| t.has_up),
+        gaps,
+        targets: per_target,
+    }
+}
+
+/// The parts of `span` covered by a target's samples that `counts` accepts, joined. Ends are instants, not milliseconds
+/// of their own: `[a, b]` covers `b - a`.
+fn covered_by(target: &Target, span: Span, counts: impl Fn(f64) -> bool) -> Vec<Interval> {
+    let Some(interval) = target.interval_ms else {
+        return Vec::new();
+    };
+    let reach = interval.saturating_add(interval / 2);
+    let mut parts = Vec::new();
+    for (t, bits) in target.up.iter().filter(|(_, b)| !is_stale(*b)) {
+        if !counts(f64::from_bits(bits)) {
+            continue;
+        }
+        let part = Interval::new(t.saturating_sub(reach).max(span.start), t.min(span.end));
+        if part.start < part.end {
+            parts.push(part);
+        }
+    }
+    joined(parts)
+}
+
+fn joined(mut parts: Vec<Interval>) -> Vec<Interval> {
+    parts.sort();
+    let mut out: Vec<Interval> = Vec::new();
+    for p in parts {
+        match out.last_mut() {
+            Some(last) if p.start <= last.end => last.end = last.end.max(p.end),
+            _ => out.push(p),
+        }
+    }
+    out
+}
+
+fn complement(covered: &[Interval], span: Span) -> Vec<Interval> {
+    let mut out = Vec::new();
+    let mut at = span.start;
+    for c in covered {
+        if c.start > at {
+            out.push(Interval::new(at, c.start));
+        }
+        at = at.max(c.end);
+    }
+    if at < span.end {
+        out.push(Interval::new(at, span.end));
+    }
+    out
+}
+
+fn share(covered: &[Interval], span: Span) -> f64 {
+    let ms: i64 = covered.iter().map(|c| c.end - c.start).sum();
+    if span.length() <= 0 {
+        0.0
+    } else {
+        ms as f64 / span.length() as f64
+    }
+}
+
+fn downs(live: &[(i64, f64)]) -> Vec<Interval> {
+    let mut out: Vec<Interval> = Vec::new();
+    let mut open: Option<Interval> = None;
+    for (t, v) in live {
+        if *v == 0.0 {
+            match &mut open {
+                Some(i) => i.end = *t,
+                None => open = Some(Interval::new(*t, *t)),
+            }
+        } else {
+            out.extend(open.take());
+        }
+    }
+    out.extend(open);
+    out
+}
+
+/// Process starts that `process_start_time_seconds` shows inside the window, by the time of the sample that shows them.
+fn restarts(target: &Target, span: Span) -> Vec<TimestampMs> {
+    let mut out = Vec::new();
+    for w in target.starts.windows(2) {
+        if let [(_, before), (t, after)] = w
+            && after > before
+            && span.start < *t
+            && *t <= span.end
+        {
+            out.push(*t);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(ts: &[i64], values: &[f64], interval: i64) -> Target {
+        Target {
+            up: Samples {
+                ts: ts.to_vec(),
+                bits: values.iter().map(|v| v.to_bits()).collect(),
+            },
+            has_up: true,
+            interval_ms: Some(interval),
+            ..Target::default()
+        }
+    }
+
+    #[test]
+    fn the_mode_of_spacings_ignores_jitter_and_outages() {
+        let mode = |ts: &[i64]| Spacings::of(ts).most_frequent();
+        assert_eq!(mode(&[0, 30, 60, 97, 127, 500, 530]), Some(30));
+        assert_eq!(mode(&[5]), None);
+        assert_eq!(mode(&[0, 10, 30]), Some(10), "ties go to the smaller");
+    }
+
+    #[test]
+    fn a_scrape_covers_one_and_a_half_intervals_before_it() {
+        let span = Span { start: 0, end: 100 };
+        let t = target(&[10, 20, 50, 105], &[1.0, 0.0, 1.0, 1.0], 10);
+        let covered = covered_by(&t, span, |_| true);
+        assert_eq!(
+            covered,
+            [
+                Interval::new(0, 20),
+                Interval::new(35, 50),
+                Interval::new(90, 100)
+            ]
+        );
+        assert_eq!(
+            complement(&covered, span),
+            [Interval::new(20, 35), Interval::new(50, 90)]
+        );
+        assert_eq!(share(&covered, span), 0.45);
+        assert_eq!(
+            downs(&[(1, 0.0), (2, 0.0), (3, 1.0), (4, 0.0)]),
+            [Interval::new(1, 2), Interval::new(4, 4)]
+        );
+    }
+}

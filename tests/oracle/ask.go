@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"promproof-oracle/answers"
+)
+
+type askOptions struct {
+	server, version, dir, out string
+	workers                   int
+	limit                     time.Duration
+	extraFlags                []string
+}
+
+// ask puts all questions to a real server over a copy of the data.
+func ask(ctx context.Context, o askOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
+	defer cancel()
+	questions, err := answers.ReadQuestions(filepath.Join(o.dir, "questions.jsonl"))
+	if err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp("", "oracle-ask-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.CopyFS(filepath.Join(tmp, "data"), os.DirFS(filepath.Join(o.dir, "data"))); err != nil {
+		return err
+	}
+	begin := time.Now()
+	s, err := startServer(ctx, o.server, tmp, o.extraFlags)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if err := s.checkVersion(ctx, o.server, o.version); err != nil {
+		return err
+	}
+	ready := time.Since(begin)
+
+	begin = time.Now()
+	c := &client{base: s.url, http: &http.Client{
+		Timeout:   5 * time.Minute,
+		Transport: &http.Transport{MaxIdleConnsPerHost: o.workers},
+	}}
+	res, err := c.askAll(ctx, questions, o.workers)
+	if err != nil {
+		return fmt.Errorf("%w; the server's log ends with: %s", err, s.logTail())
+	}
+	if err := answers.WriteLines(o.out, res); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d answers, ready after %.1fs, asked for %.1fs\n", o.version, len(res), ready.Seconds(), time.Since(begin).Seconds())
+	return nil
+}
+
+// client asks one server.
+type client struct {
+	base string
+	http *http.Client
+}
+
+// askAll keeps the order of the questions. It ends at the first failure.
+func (c *client) askAll(ctx context.Context, qs []answers.Question, workers int) ([]answers.Answer, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	res := make([]answers.Answer, len(qs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(qs) {
+					return
+				}
+				a, err := c.answer(ctx, qs[i])
+				if err != nil {
+					cancel(err)
+					return
+				}
+				res[i] = a
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return res, nil
+}
+
+func (c *client) answer(ctx context.Context, q answers.Question) (answers.Answer, error) {
+	a := answers.Answer{Question: q}
+	for _, query := range q.Queries() {
+		vector, refused, err := c.instant(ctx, query.Text, q.TMs)
+		if err != nil {
+			return a, fmt.Errorf("%s at %d: %w", query.Text, q.TMs, err)
+		}
+		if err := a.Put(query.Field, vector, refused); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// instant evaluates one query. The server's own refusal to answer comes back
+// as refused, all other trouble as err.
+func (c *client) instant(ctx context.Context, query string, tMs int64) (vector []answers.Sample, refused, err error) {
+	// A time given as a number passes through floating point in the server.
+	// This text form keeps the millisecond.
+	params := url.Values{"query": {query}, "time": {time.UnixMilli(tMs).UTC().Format("2006-01-02T15:04:05.000Z")}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/v1/query?"+params.Encode(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	var body struct {
+		Status string
+		Error  string
+		Data   struct {
+			ResultType string
+			Result     []struct {
+				Metric    map[string]string
+				Value     []any
+				Histogram any
+			}
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+		return nil, nil, fmt.Errorf("status %d: %w", resp.StatusCode, err)
+	}
+	if body.Status != "success" {
+		if resp.StatusCode == http.StatusServiceUnavailable || body.Error == "" {
+			return nil, nil, fmt.Errorf("status %d: %s", resp.StatusCode, body.Error)
+		}
+		return nil, errors.New(body.Error), nil
+	}
+	if body.Data.ResultType != "vector" {
+		return nil, nil, fmt.Errorf("result is a %s", body.Data.ResultType)
+	}
+	for _, r := range body.Data.Result {
+		if len(r.Value) != 2 || r.Histogram != nil {
+			return nil, nil, errors.New("result is no float sample")
+		}
+		at, ok1 := r.Value[0].(float64)
+		text, ok2 := r.Value[1].(string)
+		if !ok1 || !ok2 || strconv.FormatFloat(at*1000, 'f', 0, 64) != strconv.FormatInt(tMs, 10) {
+			return nil, nil, fmt.Errorf("server answered %v for the instant %d", r.Value, tMs)
+		}
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, nil, err
+		}
+		vector = append(vector, answers.Sample{Labels: r.Metric, Value: v})
+	}
+	return vector, nil, nil
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "os/exec"
+
+// endWithParent does nothing here: the server ends with its context only.
+func endWithParent(*exec.Cmd) {}

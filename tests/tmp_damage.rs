@@ -1,0 +1,3 @@
+//! temporary
+#[path = "it/damage.rs"]
+mod damage;

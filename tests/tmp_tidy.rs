@@ -1,0 +1,3 @@
+//! temporary
+#[path = "it/tidy.rs"]
+mod tidy;
