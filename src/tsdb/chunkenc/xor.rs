@@ -63,14 +63,8 @@ impl Window<'_> {
     fn load(&self, byte: usize) -> (u64, u8) {
         let byte = byte & (WINDOW - 1);
         // The mask keeps `byte` below 2048, so the nine bytes behind it are inside the 2064.
-        match self
-            .0
-            .get(byte..byte + 9)
-            .and_then(|s| s.first_chunk::<9>())
-        {
-            Some([a, b, c, d, e, f, g, h, i]) => {
-                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), *i)
-            }
+        match self.0.get(byte..byte + 9).and_then(|s| s.first_chunk::<9>()) {
+            Some([a, b, c, d, e, f, g, h, i]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), *i),
             None => (0, 0),
         }
     }
@@ -99,10 +93,7 @@ impl Bits for Checked<'_> {
 
     fn full(&self, pos: usize) -> u64 {
         let mut nine = [0u8; 9];
-        for (to, from) in nine
-            .iter_mut()
-            .zip(self.0.get(pos >> 3..).unwrap_or_default())
-        {
+        for (to, from) in nine.iter_mut().zip(self.0.get(pos >> 3..).unwrap_or_default()) {
             *to = *from;
         }
         let [a, b, c, d, e, f, g, h, i] = nine;
@@ -114,11 +105,7 @@ impl Bits for Checked<'_> {
 /// -(2^(n-1) - 1) to +2^(n-1). This is not two's complement.
 #[inline(always)]
 fn signed(raw: u64, bits: u32) -> i64 {
-    if raw > 1 << (bits - 1) {
-        raw as i64 - (1 << bits)
-    } else {
-        raw as i64
-    }
+    if raw > 1 << (bits - 1) { raw as i64 - (1 << bits) } else { raw as i64 }
 }
 
 /// The state between two samples.
@@ -148,11 +135,8 @@ impl<B: Bits> Reader<'_, B> {
         if (w as i64) >= 0 {
             self.pos += 1;
         } else if w >> 62 == 0b10 {
-            let payload = if self.shift >= 10 {
-                w << 2 >> self.shift
-            } else {
-                self.bits.full(self.pos + 2) >> self.shift
-            };
+            let payload =
+                if self.shift >= 10 { w << 2 >> self.shift } else { self.bits.full(self.pos + 2) >> self.shift };
             self.v ^= payload << self.trailing;
             self.pos += 2 + (64 - self.shift) as usize;
         } else {
@@ -166,11 +150,7 @@ impl<B: Bits> Reader<'_, B> {
             }
             self.shift = 64 - significant;
             self.trailing = 64 - leading - significant;
-            self.per_word = if self.mixed && significant <= NARROW {
-                57 / (3 + significant)
-            } else {
-                0
-            };
+            self.per_word = if self.mixed && significant <= NARROW { 57 / (3 + significant) } else { 0 };
             self.v ^= (self.bits.full(self.pos + 13) >> self.shift) << self.trailing;
             self.pos += 13 + significant as usize;
         }
@@ -226,8 +206,8 @@ impl<B: Bits> Reader<'_, B> {
                 return false;
             };
             let changes = ((w << 1) as i64 >> 63) as u64;
-            self.v ^= (w << 3 >> self.shift & changes) << self.trailing;
-            let used = 2 + (65 - self.shift & changes as u32);
+            self.v ^= ((w << 3 >> self.shift) & changes) << self.trailing;
+            let used = 2 + ((65 - self.shift) & changes as u32);
             w <<= used;
             self.pos += used as usize;
             self.t = self.t.wrapping_add(self.delta);
@@ -261,10 +241,7 @@ fn decode_bits(bits: &impl Bits, chunk: &ChunkSlice<'_>, out: &mut Samples) -> R
     // Every further sample takes at least two bits (the second one at least one).
     let least = 2 * (count - 2) + 1;
     if least > end - pos {
-        let kind = FaultKind::Truncated {
-            wanted: least.div_ceil(8) as u64,
-            left: head.left() as u64,
-        };
+        let kind = FaultKind::Truncated { wanted: least.div_ceil(8) as u64, left: head.left() as u64 };
         return Err(Fault::new(chunk.offset, "samples of an XOR chunk", kind));
     }
     let mut reader = Reader {
@@ -283,11 +260,7 @@ fn decode_bits(bits: &impl Bits, chunk: &ChunkSlice<'_>, out: &mut Samples) -> R
             found: u64::from(found),
             rule: "leading zeros and significant bits make at most 64",
         };
-        Fault::new(
-            chunk.offset + (pos / 8) as u64,
-            "value window of an XOR chunk",
-            kind,
-        )
+        Fault::new(chunk.offset + (pos / 8) as u64, "value window of an XOR chunk", kind)
     };
     if let Err(e) = reader.value(bits.word(pos)) {
         return Err(too_wide(e, reader.pos));
@@ -323,10 +296,7 @@ fn decode_bits(bits: &impl Bits, chunk: &ChunkSlice<'_>, out: &mut Samples) -> R
         }
     }
     if reader.pos > end {
-        let kind = FaultKind::Truncated {
-            wanted: reader.pos.div_ceil(8) as u64,
-            left: data.len() as u64,
-        };
+        let kind = FaultKind::Truncated { wanted: reader.pos.div_ceil(8) as u64, left: data.len() as u64 };
         return Err(Fault::new(chunk.offset, "samples of an XOR chunk", kind));
     }
     Ok(())
