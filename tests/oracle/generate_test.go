@@ -21,7 +21,7 @@ func TestTruthAgreesWithSamples(t *testing.T) {
 			traced := map[string][]Increment{}
 			for _, inc := range append(r.Requests, r.Switches...) {
 				kinds[inc.Kind]++
-				if inc.Amount <= 0 || inc.Amount != math.Trunc(inc.Amount) || (inc.TMs == nil) != (inc.Kind == "lost") {
+				if inc.Amount < 0 || inc.Amount == 0 && !inc.Absent || inc.Amount != math.Trunc(inc.Amount) || (inc.TMs == nil) != (inc.Kind == "lost") {
 					t.Fatalf("set %d: odd increment %+v", number, inc)
 				}
 				if _, ok := inc.Labels["to_version"]; ok && len(inc.AtMs) != int(inc.Amount) {

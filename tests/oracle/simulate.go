@@ -53,6 +53,8 @@ type child struct {
 	hidden  bool         // the process has it but does not expose it
 	remade  bool         // dropped since the last sample
 	inCache bool         // the scraper would write a stale marker for it
+	marked  bool         // a stale marker was written since the last sample
+	absent  bool         // and a successful scrape since the marker, its own included, did not show it
 
 	pending   float64 // increments that no sample has shown yet
 	pendingAt []int64 // their times, if it counts model switches
@@ -146,7 +148,9 @@ func (t *target) drop(c *child, at int64) {
 
 // increment describes what is pending.
 func (c *child) increment(t *target, kind string) Increment {
-	inc := Increment{Kind: kind, Labels: map[string]string{}, Amount: c.pending, AtMs: c.pendingAt, Life: t.life}
+	inc := Increment{
+		Kind: kind, Labels: map[string]string{}, Amount: c.pending, AtMs: c.pendingAt, Life: t.life, Absent: c.absent,
+	}
 	for _, n := range []string{"endpoint", "status", "from_version", "to_version"} {
 		if v := c.out.labels.Get(n); v != "" {
 			inc.Labels[n] = v
@@ -297,11 +301,12 @@ func (t *target) scrape(at int64, reachable bool) {
 		if !ok || !c.live || c.hidden {
 			if c.inCache {
 				c.out.samples = append(c.out.samples, sample{at, staleMarker})
-				c.inCache = false
+				c.inCache, c.marked = false, true
 			}
+			c.absent = c.absent || ok && c.marked
 			continue
 		}
-		if c.traced != nil && c.pending > 0 {
+		if c.traced != nil && (c.pending > 0 || c.absent) {
 			kind := "step"
 			switch {
 			case t.okCount == 0:
@@ -320,7 +325,7 @@ func (t *target) scrape(at int64, reachable bool) {
 			inc.TMs, inc.Value = &at, &v
 			*c.traced = append(*c.traced, inc)
 		}
-		c.pending, c.pendingAt, c.remade = 0, nil, false
+		c.pending, c.pendingAt, c.remade, c.marked, c.absent = 0, nil, false, false, false
 		c.out.samples = append(c.out.samples, sample{at, c.value})
 		c.last = &sample{at, c.value}
 		c.inCache, c.lastOK, c.lastLife = true, t.okCount, t.life

@@ -59,4 +59,7 @@ type Increment struct {
 	Value     *float64          `json:"value"`      // of the sample; nil if lost
 	PrevMs    *int64            `json:"prev_ms"`    // of the child's sample before, of any life
 	PrevValue *float64          `json:"prev_value"` // stale markers do not count as samples
+	// Absent says that a successful scrape did not show the child between its stale marker (the marker's own scrape
+	// included) and this sample. Such a return is listed even if nothing was counted meanwhile.
+	Absent bool `json:"absent"`
 }
