@@ -41,32 +41,16 @@ fn expected(case: &Path) -> Vec<Expected> {
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|s| {
-                    (
-                        s[0].as_i64().unwrap(),
-                        u64::from_str_radix(s[1].as_str().unwrap(), 16).unwrap(),
-                    )
-                })
+                .map(|s| (s[0].as_i64().unwrap(), u64::from_str_radix(s[1].as_str().unwrap(), 16).unwrap()))
                 .collect();
-            Expected {
-                labels: v["labels"].clone(),
-                count: floats.len(),
-                floats,
-                sha256: None,
-            }
+            Expected { labels: v["labels"].clone(), count: floats.len(), floats, sha256: None }
         })
         .collect()
 }
 
 fn full_read(source: &Source) -> (Vec<LoadedSeries>, Ledger) {
     let selection = select(source, &[]);
-    let loaded = load_selected(
-        source,
-        &selection.series,
-        selection.ledger,
-        Interval::ALL,
-        Reach::Exact,
-    );
+    let loaded = load_selected(source, &selection.series, selection.ledger, Interval::ALL, Reach::Exact);
     let mut ledger = source.opening_ledger();
     ledger.absorb(loaded.ledger);
     (loaded.series, ledger)
@@ -78,42 +62,22 @@ fn every_sample_has_the_bits_that_prometheus_reads() {
     for case in fixture_sets("encodings") {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         let data = case.join("data");
-        if ["wal", "wbl", "chunks_head"]
-            .iter()
-            .any(|d| data.join(d).is_dir())
-        {
+        if ["wal", "wbl", "chunks_head"].iter().any(|d| data.join(d).is_dir()) {
             skipped.push(name);
             continue;
         }
-        let source =
-            Source::open(&data, &OpenOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let source = Source::open(&data, &OpenOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let (loaded, ledger) = full_read(&source);
-        let unsupported: Vec<_> = ledger
-            .losses
-            .iter()
-            .filter(|l| l.kind == ErrorKind::Unsupported)
-            .collect();
+        let unsupported: Vec<_> = ledger.losses.iter().filter(|l| l.kind == ErrorKind::Unsupported).collect();
         if !unsupported.is_empty() {
-            assert!(
-                unsupported
-                    .iter()
-                    .all(|l| l.series.is_some() && l.samples.is_some()),
-                "{name}"
-            );
+            assert!(unsupported.iter().all(|l| l.series.is_some() && l.samples.is_some()), "{name}");
             skipped.push(format!("{name} ({})", unsupported[0].detail));
             continue;
         }
         assert!(ledger.losses.is_empty(), "{name}: {:?}", ledger.losses);
         let got: Vec<&LoadedSeries> = loaded.iter().filter(|s| !s.samples.is_empty()).collect();
-        let want: Vec<Expected> = expected(&case)
-            .into_iter()
-            .filter(|e| e.count > 0)
-            .collect();
-        assert_eq!(
-            got.len(),
-            want.len(),
-            "{name}: number of series with float samples"
-        );
+        let want: Vec<Expected> = expected(&case).into_iter().filter(|e| e.count > 0).collect();
+        assert_eq!(got.len(), want.len(), "{name}: number of series with float samples");
         for (got, want) in got.iter().zip(&want) {
             assert_eq!(got.labels.to_json(), want.labels, "{name}");
             match &want.sha256 {
@@ -129,12 +93,7 @@ fn every_sample_has_the_bits_that_prometheus_reads() {
                         hash.update(bits.to_be_bytes());
                     }
                     let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-                    assert_eq!(
-                        (got.samples.len(), &hex),
-                        (want.count, sha256),
-                        "{name}: {}",
-                        got.labels
-                    );
+                    assert_eq!((got.samples.len(), &hex), (want.count, sha256), "{name}: {}", got.labels);
                 }
             }
             samples += want.count;
@@ -142,9 +101,6 @@ fn every_sample_has_the_bits_that_prometheus_reads() {
         cases += 1;
         series += want.len();
     }
-    println!(
-        "{cases} cases, {series} series, {samples} samples equal; not read yet: {}",
-        skipped.join(", ")
-    );
+    println!("{cases} cases, {series} series, {samples} samples equal; not read yet: {}", skipped.join(", "));
     assert!(cases > 0);
 }

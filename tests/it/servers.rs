@@ -21,10 +21,7 @@ struct Golden {
 fn goldens() -> Vec<Golden> {
     let mut out = Vec::new();
     for set in fixture_sets("servers") {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(&set)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&set).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         for answers in files {
             let name = answers.file_name().unwrap().to_string_lossy().into_owned();
@@ -38,10 +35,7 @@ fn goldens() -> Vec<Golden> {
                 _ => vec![],
             };
             for d in data.into_iter().map(|d| set.join(d)).filter(|d| d.is_dir()) {
-                out.push(Golden {
-                    data: d,
-                    answers: answers.clone(),
-                });
+                out.push(Golden { data: d, answers: answers.clone() });
             }
         }
     }
@@ -61,12 +55,7 @@ fn recorded(answer: &serde_json::Value) -> Vec<(String, String)> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|r| {
-            (
-                canonical(&r["metric"]),
-                bits(r["value"][1].as_str().unwrap().parse().unwrap()),
-            )
-        })
+        .map(|r| (canonical(&r["metric"]), bits(r["value"][1].as_str().unwrap().parse().unwrap())))
         .collect();
     out.sort();
     out
@@ -78,20 +67,12 @@ fn canonical(labels: &serde_json::Value) -> String {
 }
 
 fn bits(v: f64) -> String {
-    if v.is_nan() {
-        "NaN".into()
-    } else {
-        format!("{:016x}", v.to_bits())
-    }
+    if v.is_nan() { "NaN".into() } else { format!("{:016x}", v.to_bits()) }
 }
 
 /// The answer to one of the grade's query shapes; `None` for other shapes.
 fn ours(shape: &str, a: &Availability) -> Option<Vec<(String, String)>> {
-    let single = |v: Option<f64>| {
-        v.map(|v| ("{}".to_owned(), bits(v)))
-            .into_iter()
-            .collect::<Vec<_>>()
-    };
+    let single = |v: Option<f64>| v.map(|v| ("{}".to_owned(), bits(v))).into_iter().collect::<Vec<_>>();
     let mut out = match shape {
         "sum(increase(recommend_requests_total[]))" => single(a.exact.total),
         "sum(increase(recommend_requests_total{status=\"200\"}[]))" => single(a.exact.good),
@@ -99,20 +80,13 @@ fn ours(shape: &str, a: &Availability) -> Option<Vec<(String, String)>> {
         "increase(recommend_requests_total[])" => a
             .series
             .iter()
-            .filter_map(|s| {
-                s.increase
-                    .map(|v| (canonical(&s.labels.without_name().to_json()), bits(v)))
-            })
+            .filter_map(|s| s.increase.map(|v| (canonical(&s.labels.without_name().to_json()), bits(v))))
             .collect(),
-        "avg_over_time(service_health_status[])" => a
-            .health
-            .iter()
-            .map(|(l, v)| (canonical(&l.to_json()), bits(*v)))
-            .collect(),
-        "histogram_quantile(0.95, sum(rate(recommend_latency_seconds_bucket[])) by (le))"
-        | "histogram_quantile(0.95, sum by (le) (rate(recommend_latency_seconds_bucket[])))" => {
-            single(a.p95_seconds)
+        "avg_over_time(service_health_status[])" => {
+            a.health.iter().map(|(l, v)| (canonical(&l.to_json()), bits(*v))).collect()
         }
+        "histogram_quantile(0.95, sum(rate(recommend_latency_seconds_bucket[])) by (le))"
+        | "histogram_quantile(0.95, sum by (le) (rate(recommend_latency_seconds_bucket[])))" => single(a.p95_seconds),
         _ => return None,
     };
     out.sort();
@@ -134,17 +108,8 @@ fn compare(golden: &Golden) -> (usize, usize, Vec<String>) {
         };
         let t_ms = (answer["time"].as_f64().unwrap() * 1000.0).round() as i64;
         let a = cache.entry((t_ms, range)).or_insert_with(|| {
-            let span = Span {
-                start: t_ms - range,
-                end: t_ms,
-            };
-            evaluate(
-                &source,
-                &question,
-                span,
-                resolve(SemanticsChoice::Prometheus(version), &source, span),
-            )
-            .unwrap()
+            let span = Span { start: t_ms - range, end: t_ms };
+            evaluate(&source, &question, span, resolve(SemanticsChoice::Prometheus(version), &source, span)).unwrap()
         });
         let Some(ours) = ours(&shape, a) else {
             continue;
@@ -170,10 +135,7 @@ fn every_recorded_answer_has_the_servers_bits() {
     let (mut all, mut failed) = (0, 0);
     for g in &goldens {
         if has_unread_chunks(&g.data) {
-            eprintln!(
-                "skipped: {} has chunks that are not read yet",
-                g.data.display()
-            );
+            eprintln!("skipped: {} has chunks that are not read yet", g.data.display());
             continue;
         }
         let (equal, errors, differing) = compare(g);
@@ -208,21 +170,7 @@ fn name(path: &Path) -> String {
 fn has_unread_chunks(data: &Path) -> bool {
     let source = Source::open(data, &OpenOptions::default()).unwrap();
     let question = Question::recommender();
-    let span = source
-        .interval()
-        .map(|i| Span {
-            start: i.start - 1,
-            end: i.end,
-        })
-        .unwrap();
-    let a = evaluate(
-        &source,
-        &question,
-        span,
-        resolve(SemanticsChoice::Auto, &source, span),
-    )
-    .unwrap();
-    a.losses
-        .iter()
-        .any(|l| l.kind == promproof::ErrorKind::Unsupported)
+    let span = source.interval().map(|i| Span { start: i.start - 1, end: i.end }).unwrap();
+    let a = evaluate(&source, &question, span, resolve(SemanticsChoice::Auto, &source, span)).unwrap();
+    a.losses.iter().any(|l| l.kind == promproof::ErrorKind::Unsupported)
 }

@@ -19,10 +19,7 @@ pub fn fixture_sets(kind: &str) -> Vec<PathBuf> {
     }
     let mut sets: Vec<PathBuf> = Vec::new();
     for root in roots.iter().filter(|r| r.is_dir()) {
-        let mut dirs: Vec<PathBuf> = std::fs::read_dir(root)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
+        let mut dirs: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
         dirs.sort();
         sets.extend(dirs.into_iter().filter(|d| d.is_dir()));
     }
@@ -32,10 +29,7 @@ pub fn fixture_sets(kind: &str) -> Vec<PathBuf> {
 /// A JSON file, decompressed where its name ends in `.zst`.
 pub fn read_json(path: &Path) -> serde_json::Value {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let bytes = if path.extension().is_some_and(|e| e == "zst") {
-        zstd::decode_all(&bytes[..]).unwrap()
-    } else {
-        bytes
-    };
+    let bytes =
+        if path.extension().is_some_and(|e| e == "zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
     serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
