@@ -1,8 +1,23 @@
 //! The integration tests, one binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test that cannot prepare its input fails"
+)]
+
+/// Mutations of a small directory: same answer, named loss, or refusal.
+mod damage;
+/// Generated data and the answers of real servers to it.
+mod differential;
 /// Data directories with every sample that Prometheus reads from them.
 mod encodings;
+/// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.
+mod roundtrip;
 /// Answers of real servers, bit for bit.
 mod servers;
 /// Where fixtures are and how a test says that it was skipped.
 mod support;
+/// House rules that the compiler does not check.
+mod tidy;

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Fills tests/fuzz/corpus from fixture directories: every index, segment, tombstones file and meta.json up to 64 KB.
+# Usage: tests/fuzz/seeds.sh [FIXTURES...]; without arguments the crate's own fixtures/.
+set -eu
+here=$(dirname "$0")
+[ $# -gt 0 ] || set -- "$here/../../fixtures"
+corpus=$here/corpus
+for t in index xor_chunk segment_chunk tombstones meta selector block; do mkdir -p "$corpus/$t"; done
+u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
+n=0
+find "$@" -type f -name meta.json | sort | while read -r meta; do
+  dir=$(dirname "$meta")
+  [ -f "$dir/index" ] || continue
+  n=$((n + 1))
+  cp "$meta" "$corpus/meta/$n"
+  size=$(wc -c < "$dir/index")
+  [ "$size" -le 16384 ] || continue
+  # The first byte says that checksums are to be set right after a mutation.
+  { printf '\001'; cat "$dir/index"; } > "$corpus/index/$n"
+  [ -f "$dir/tombstones" ] && { printf '\001'; cat "$dir/tombstones"; } > "$corpus/tombstones/$n"
+  segment="$dir/chunks/000001"
+  [ -f "$segment" ] && [ "$(wc -c < "$segment")" -le 32768 ] || continue
+  { printf '\001'; cat "$segment"; } > "$corpus/segment_chunk/$n"
+  # The first chunk's data: behind the header, two bytes of length and the encoding, at most a kilobyte.
+  dd if="$segment" bs=1 skip=11 count=1024 of="$corpus/xor_chunk/$n" 2>/dev/null
+  [ "$size" -le 2048 ] && [ "$(wc -c < "$segment")" -le 4096 ] || continue
+  { printf '\003'; u16 "$size"; u16 "$(wc -c < "$segment")"; cat "$dir/index" "$segment"
+    [ -f "$dir/tombstones" ] && cat "$dir/tombstones"; } > "$corpus/block/$n"
+done
+i=0
+while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'
+up
+http_requests_total{code=~"2..",job="api"}
+{"my.metric","http.code"!="1"}
+a:b{x!~'\u00e9|`',y="\x41\101\n"}
+x{a=~"(a|b)*[c-f]{2,3}",b=`raw\d`,}
+END

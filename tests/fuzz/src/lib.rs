@@ -1,0 +1,129 @@
+//! Sets checksums right after a mutation, so that a fuzzer reaches the decoders behind them.
+
+use std::sync::OnceLock;
+
+use promproof::raw::crc32c;
+use promproof::selector::Selector;
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<usize> {
+    usize::try_from(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?)).ok()
+}
+
+fn uvarint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for i in 0..10 {
+        let byte = *bytes.get(at + i)?;
+        value |= u64::from(byte & 0x7f).checked_shl(7 * i as u32)?;
+        if byte < 0x80 {
+            return Some((value, at + i + 1));
+        }
+    }
+    None
+}
+
+/// Writes the checksum of `from..to` behind it.
+fn seal(bytes: &mut [u8], from: usize, to: usize) -> Option<()> {
+    let crc = crc32c(bytes.get(from..to)?).to_be_bytes();
+    bytes.get_mut(to..to.checked_add(4)?)?.copy_from_slice(&crc);
+    Some(())
+}
+
+fn seal_section(bytes: &mut [u8], at: usize) -> Option<usize> {
+    let length = u32_at(bytes, at)?;
+    let to = at.checked_add(4)?.checked_add(length)?;
+    seal(bytes, at + 4, to)?;
+    Some(to + 4)
+}
+
+/// An index: trailer, symbols, series, postings lists, table of postings.
+pub fn seal_index(bytes: &mut [u8]) {
+    let _ = seal_index_sections(bytes);
+}
+
+fn seal_index_sections(bytes: &mut [u8]) -> Option<()> {
+    let toc = bytes.len().checked_sub(52)?;
+    seal(bytes, toc, toc + 48);
+    let section = |bytes: &[u8], i: usize| u64_at(bytes, toc + 8 * i);
+    if let Some(at) = section(bytes, 0) {
+        seal_section(bytes, at);
+    }
+    if let Some(mut at) = section(bytes, 5) {
+        seal_section(bytes, at);
+        // Every list that the table names.
+        at = at.checked_add(8)?;
+        for _ in 0..64 {
+            let Some((_, next)) = uvarint(bytes, at) else {
+                break;
+            };
+            let Some((name, next)) = uvarint(bytes, next) else {
+                break;
+            };
+            let Some(next) = next.checked_add(name as usize) else {
+                break;
+            };
+            let Some((value, next)) = uvarint(bytes, next) else {
+                break;
+            };
+            let Some(next) = next.checked_add(value as usize) else {
+                break;
+            };
+            let Some((list, next)) = uvarint(bytes, next) else {
+                break;
+            };
+            seal_section(bytes, list as usize);
+            at = next;
+        }
+    }
+    let mut at = section(bytes, 1)?;
+    for _ in 0..256 {
+        at = at.checked_next_multiple_of(16)?;
+        let (length, from) = uvarint(bytes, at)?;
+        let to = from.checked_add(usize::try_from(length).ok()?)?;
+        seal(bytes, from, to)?;
+        at = to.checked_add(4)?;
+    }
+    Some(())
+}
+
+/// A tombstones file.
+pub fn seal_tombstones(bytes: &mut [u8]) {
+    if let Some(to) = bytes.len().checked_sub(4).filter(|n| *n >= 5) {
+        seal(bytes, 5, to);
+    }
+}
+
+/// All chunks of a segment, one behind the other.
+pub fn seal_segment(bytes: &mut [u8]) {
+    let mut at = 8;
+    while let Some((length, encoding)) = uvarint(bytes, at) {
+        let Some(to) = usize::try_from(length)
+            .ok()
+            .and_then(|n| encoding.checked_add(n)?.checked_add(1))
+        else {
+            return;
+        };
+        if seal(bytes, encoding, to).is_none() {
+            return;
+        }
+        at = to + 4;
+    }
+}
+
+/// Every matcher that a selection of series meets in practice.
+pub fn selectors() -> &'static [Selector] {
+    static PARSED: OnceLock<Vec<Selector>> = OnceLock::new();
+    PARSED.get_or_init(|| {
+        [
+            r#"{__name__=~".+"}"#,
+            r#"up{job="api",code!="500"}"#,
+            r#"{job=~"a.*|",__name__!=""}"#,
+        ]
+        .iter()
+        .filter_map(|s| Selector::parse(s).ok())
+        .collect()
+    })
+}
