@@ -23,8 +23,10 @@ pub enum ErrorKind {
     Unsupported,
     /// Something that another file refers to is not there.
     Missing,
-    /// The operating system refused.
+    /// The operating system could not read.
     Io,
+    /// The operating system did not allow it.
+    Permission,
     /// The command line asks for something impossible.
     Usage,
     /// The input could mean several things; the message lists them.
@@ -41,6 +43,7 @@ impl ErrorKind {
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Missing => "missing",
             ErrorKind::Io => "io",
+            ErrorKind::Permission => "permission",
             ErrorKind::Usage => "usage",
             ErrorKind::Ambiguous => "ambiguous",
         }
@@ -60,13 +63,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind` with a message for a person.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error {
-            kind,
-            path: None,
-            offset: None,
-            message: message.into(),
-            hint: None,
-        }
+        Error { kind, path: None, offset: None, message: message.into(), hint: None }
     }
 
     /// An impossible request on the command line.
@@ -76,19 +73,17 @@ impl Error {
 
     /// An operating system error at `path`. A permission error also names the file's owner and mode.
     pub fn io(path: &Path, action: &str, source: &std::io::Error) -> Error {
-        let error = Error::new(
-            ErrorKind::Io,
-            format!("cannot {action}: {}", plain_io(source)),
-        )
-        .at(path);
+        let kind = match source.kind() {
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            _ => ErrorKind::Io,
+        };
+        let error = Error::new(kind, format!("cannot {action}: {}", plain_io(source))).at(path);
         match source.kind() {
             std::io::ErrorKind::PermissionDenied => match owner_of(path) {
-                Some(owner) => error.hint(format!(
-                    "{owner}; run as that user, or copy the data with read permission for yours"
-                )),
-                None => {
-                    error.hint("ask for read permission on the file and on every folder above it")
+                Some(owner) => {
+                    error.hint(format!("{owner}; run as that user, or copy the data with read permission for yours"))
                 }
+                None => error.hint("ask for read permission on the file and on every folder above it"),
             },
             std::io::ErrorKind::NotFound => error.hint("check the path; nothing exists there"),
             _ => error,

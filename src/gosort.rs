@@ -90,11 +90,7 @@ fn pdq<T>(data: &mut [T], mut a: usize, mut b: usize, mut limit: u32, less: Less
             pivot = (b - 1) - (pivot - a);
             hint = Hint::Increasing;
         }
-        if balanced
-            && partitioned
-            && hint == Hint::Increasing
-            && partial_insertion(data, a, b, less)
-        {
+        if balanced && partitioned && hint == Hint::Increasing && partial_insertion(data, a, b, less) {
             return;
         }
         if a > 0 && !at(data, a - 1, pivot, less) {
@@ -117,13 +113,7 @@ fn pdq<T>(data: &mut [T], mut a: usize, mut b: usize, mut limit: u32, less: Less
     }
 }
 
-fn partition<T>(
-    data: &mut [T],
-    a: usize,
-    b: usize,
-    pivot: usize,
-    less: Less<'_, T>,
-) -> (usize, bool) {
+fn partition<T>(data: &mut [T], a: usize, b: usize, pivot: usize, less: Less<'_, T>) -> (usize, bool) {
     data.swap(a, pivot);
     let (mut i, mut j) = (a + 1, b - 1);
     while i <= j && at(data, i, a, less) {
@@ -157,13 +147,7 @@ fn partition<T>(
     (j, false)
 }
 
-fn partition_equal<T>(
-    data: &mut [T],
-    a: usize,
-    b: usize,
-    pivot: usize,
-    less: Less<'_, T>,
-) -> usize {
+fn partition_equal<T>(data: &mut [T], a: usize, b: usize, pivot: usize, less: Less<'_, T>) -> usize {
     data.swap(a, pivot);
     let (mut i, mut j) = (a + 1, b - 1);
     loop {
@@ -357,16 +341,14 @@ mod tests {
             let mut x = 12345u64;
             let mut data: Vec<(u64, usize)> = (0..n)
                 .map(|i| {
-                    x = x
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
+                    x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     (x >> shift, i)
                 })
                 .collect();
             sort_by(&mut data, |a, b| a.0.cmp(&b.0));
-            let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, (_, i)| {
-                (h ^ *i as u64).wrapping_mul(1_099_511_628_211)
-            });
+            let hash = data
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64, |h, (_, i)| (h ^ *i as u64).wrapping_mul(1_099_511_628_211));
             assert_eq!(hash, expected, "{n} elements, shift {shift}");
         }
     }
@@ -377,9 +359,7 @@ mod tests {
             let mut x = 12345u64;
             let mut data: Vec<(u64, usize)> = (0..n)
                 .map(|i| {
-                    x = x
-                        .wrapping_mul(6364136223846793005)
-                        .wrapping_add(1442695040888963407);
+                    x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     (x >> 60, i)
                 })
                 .collect();

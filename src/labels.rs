@@ -27,9 +27,7 @@ impl Labels {
     /// The flag tells whether that changed anything, which valid data never needs.
     pub fn normalized(mut pairs: Vec<Label>) -> (Labels, bool) {
         let before = pairs.len();
-        let sorted = pairs
-            .windows(2)
-            .all(|w| matches!(w, [a, b] if a.name < b.name));
+        let sorted = pairs.windows(2).all(|w| matches!(w, [a, b] if a.name < b.name));
         if !sorted {
             pairs.sort_by(|a, b| a.name.cmp(&b.name));
             pairs.dedup_by(|b, a| a.name == b.name);
@@ -41,10 +39,7 @@ impl Labels {
 
     /// Labels from string pairs, for tests, writers and made-up series.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
-        let pairs = pairs.into_iter().map(|(n, v)| Label {
-            name: n.as_bytes().into(),
-            value: v.as_bytes().into(),
-        });
+        let pairs = pairs.into_iter().map(|(n, v)| Label { name: n.as_bytes().into(), value: v.as_bytes().into() });
         Labels::normalized(pairs.collect()).0
     }
 
@@ -90,10 +85,7 @@ impl Labels {
     pub fn to_json(&self) -> serde_json::Value {
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
         serde_json::Value::Object(
-            self.0
-                .iter()
-                .map(|l| (text(&l.name), serde_json::Value::String(text(&l.value))))
-                .collect(),
+            self.0.iter().map(|l| (text(&l.name), serde_json::Value::String(text(&l.value)))).collect(),
         )
     }
 }
@@ -106,17 +98,9 @@ impl fmt::Display for Labels {
         if plain_name {
             write!(f, "{}", String::from_utf8_lossy(name))?;
         }
-        let mut rest = self
-            .0
-            .iter()
-            .filter(|l| !(plain_name && l.name.as_ref() == METRIC_NAME))
-            .peekable();
+        let mut rest = self.0.iter().filter(|l| !(plain_name && l.name.as_ref() == METRIC_NAME)).peekable();
         if rest.peek().is_none() {
-            return if plain_name {
-                Ok(())
-            } else {
-                write!(f, "{{}}")
-            };
+            return if plain_name { Ok(()) } else { write!(f, "{{}}") };
         }
         write!(f, "{{")?;
         for (i, l) in rest.enumerate() {
@@ -136,9 +120,7 @@ impl fmt::Display for Labels {
 
 fn is_metric_identifier(name: &[u8]) -> bool {
     matches!(name.first(), Some(b) if b.is_ascii_alphabetic() || *b == b'_' || *b == b':')
-        && name
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b':')
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b':')
 }
 
 fn is_label_identifier(name: &[u8]) -> bool {
@@ -172,9 +154,10 @@ fn escape_into(out: &mut String, bytes: &[u8], quotes: bool) {
                 }
                 '\n' => out.push_str("\\n"),
                 '\t' => out.push_str("\\t"),
-                c if c.is_control() || is_invisible(c) => {
-                    out.push_str(&format!("\\u{{{:x}}}", u32::from(c)))
-                }
+                c if c.is_control() || is_invisible(c) => match u32::from(c) {
+                    code @ ..=0xffff => out.push_str(&format!("\\u{code:04x}")),
+                    code => out.push_str(&format!("\\U{code:08x}")),
+                },
                 c => out.push(c),
             }
         }
@@ -198,17 +181,14 @@ mod tests {
         let l = Labels::from_pairs([("__name__", "up"), ("job", "a\"b\n"), ("http.code", "200")]);
         assert_eq!(l.to_string(), r#"up{"http.code"="200", job="a\"b\n"}"#);
         assert_eq!(Labels::from_pairs([("__name__", "up")]).to_string(), "up");
-        assert_eq!(
-            Labels::from_pairs([("__name__", "my name")]).to_string(),
-            r#"{__name__="my name"}"#
-        );
+        assert_eq!(Labels::from_pairs([("__name__", "my name")]).to_string(), r#"{__name__="my name"}"#);
         assert_eq!(Labels::default().to_string(), "{}");
     }
 
     #[test]
     fn hostile_values_cannot_reach_the_terminal() {
-        assert_eq!(quoted(b"\x1b[31m\xff\r"), r#""\u{1b}[31m\xff\u{d}""#);
-        assert_eq!(quoted("\u{202e}x".as_bytes()), r#""\u{202e}x""#);
+        assert_eq!(quoted(b"\x1b[31m\xff\r"), r#""\u001b[31m\xff\u000d""#);
+        assert_eq!(quoted("\u{202e}x".as_bytes()), r#""\u202ex""#);
     }
 
     #[test]
@@ -221,10 +201,7 @@ mod tests {
 
     #[test]
     fn duplicates_and_empty_values_are_flagged() {
-        let pair = |n: &str, v: &str| Label {
-            name: n.as_bytes().into(),
-            value: v.as_bytes().into(),
-        };
+        let pair = |n: &str, v: &str| Label { name: n.as_bytes().into(), value: v.as_bytes().into() };
         let (l, changed) = Labels::normalized(vec![pair("b", "1"), pair("a", ""), pair("b", "2")]);
         assert!(changed);
         assert_eq!(l, Labels::from_pairs([("b", "1")]));

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind, Result};
 use crate::labels::Labels;
 use crate::time::{Interval, rfc3339};
 
@@ -102,6 +102,20 @@ impl Ledger {
         self.interleaved.extend(other.interleaved);
         self.deleted += other.deleted;
         self.duplicates += other.duplicates;
+    }
+
+    /// Errs where merged SOURCEs turned out to be different servers.
+    pub fn check_one_server(&self) -> Result<()> {
+        let Some(c) = self.interleaved.iter().min() else { return Ok(()) };
+        Err(Error::new(
+            ErrorKind::Ambiguous,
+            format!(
+                "{} has other timestamps in one SOURCE than in another at {}: these are different servers",
+                c.series,
+                rfc3339(c.t_ms)
+            ),
+        )
+        .hint("answer them one by one (leave out --merge); interleaving two servers would invent counter resets"))
     }
 
     /// Sorts and removes repetitions, so that the order of reading leaves no trace.

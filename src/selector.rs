@@ -24,11 +24,7 @@ enum MatchKind {
 impl Matcher {
     /// `name="value"`.
     pub fn equal(name: &[u8], value: &[u8]) -> Matcher {
-        Matcher {
-            name: name.into(),
-            value: value.into(),
-            kind: MatchKind::Equal,
-        }
+        Matcher { name: name.into(), value: value.into(), kind: MatchKind::Equal }
     }
 
     /// The label that is looked at.
@@ -66,11 +62,7 @@ impl fmt::Display for Matcher {
             MatchKind::Regex(_) => "=~",
             MatchKind::NotRegex(_) => "!~",
         };
-        let plain = !self.name.is_empty()
-            && self
-                .name
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let plain = !self.name.is_empty() && self.name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
         if plain {
             write!(f, "{}", String::from_utf8_lossy(&self.name))?;
         } else {
@@ -94,9 +86,7 @@ impl Selector {
 
     /// All series of one metric.
     pub fn metric(name: &str) -> Selector {
-        Selector {
-            matchers: vec![Matcher::equal(METRIC_NAME, name.as_bytes())],
-        }
+        Selector { matchers: vec![Matcher::equal(METRIC_NAME, name.as_bytes())] }
     }
 
     /// The same selector with one more condition.
@@ -122,9 +112,7 @@ impl Selector {
 
     /// Whether a series satisfies all conditions.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.matchers
-            .iter()
-            .all(|m| m.matches(labels.get(m.name())))
+        self.matchers.iter().all(|m| m.matches(labels.get(m.name())))
     }
 }
 
@@ -133,15 +121,10 @@ impl fmt::Display for Selector {
         let identifier = |v: &[u8]| {
             !v.is_empty()
                 && !v.first().is_some_and(u8::is_ascii_digit)
-                && v.iter()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
+                && v.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
         };
         let (front, rest): (Option<&Matcher>, &[Matcher]) = match self.matchers.split_first() {
-            Some((m, rest))
-                if m.name() == METRIC_NAME && m.equal_value().is_some_and(identifier) =>
-            {
-                (Some(m), rest)
-            }
+            Some((m, rest)) if m.name() == METRIC_NAME && m.equal_value().is_some_and(identifier) => (Some(m), rest),
             _ => (None, &self.matchers),
         };
         if let Some(value) = front.and_then(Matcher::equal_value) {
@@ -188,10 +171,7 @@ impl Parser<'_> {
         self.skip_blanks();
         let rest = self.rest();
         let ok = |(i, b): (usize, u8)| {
-            b.is_ascii_alphabetic()
-                || b == b'_'
-                || (colon && b == b':')
-                || (i > 0 && b.is_ascii_digit())
+            b.is_ascii_alphabetic() || b == b'_' || (colon && b == b':') || (i > 0 && b.is_ascii_digit())
         };
         let len = rest.bytes().enumerate().take_while(|x| ok(*x)).count();
         if len == 0 {
@@ -204,12 +184,7 @@ impl Parser<'_> {
 
     fn string(&mut self) -> Result<Option<Vec<u8>>> {
         self.skip_blanks();
-        let Some(quote) = self
-            .rest()
-            .chars()
-            .next()
-            .filter(|c| matches!(c, '"' | '\'' | '`'))
-        else {
+        let Some(quote) = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) else {
             return Ok(None);
         };
         self.at += 1;
@@ -241,10 +216,7 @@ impl Parser<'_> {
         self.at += c.len_utf8();
         let mut digits = |n: usize, radix: u32| -> Result<u32> {
             let value = self.rest().get(..n).and_then(|d| {
-                d.bytes()
-                    .all(|b| char::from(b).is_digit(radix))
-                    .then(|| u32::from_str_radix(d, radix).ok())
-                    .flatten()
+                d.bytes().all(|b| char::from(b).is_digit(radix)).then(|| u32::from_str_radix(d, radix).ok()).flatten()
             });
             match value {
                 Some(v) => {
@@ -298,8 +270,8 @@ impl Parser<'_> {
         if self.eat("{") {
             while !self.eat("}") {
                 let matcher = self.matcher()?;
-                let second_name = matcher.name() == METRIC_NAME
-                    && matchers.iter().any(|m: &Matcher| m.name() == METRIC_NAME);
+                let second_name =
+                    matcher.name() == METRIC_NAME && matchers.iter().any(|m: &Matcher| m.name() == METRIC_NAME);
                 if second_name && matcher.equal_value().is_some() {
                     return Err(self.error("the metric name is given twice"));
                 }
@@ -326,9 +298,7 @@ impl Parser<'_> {
             Some(_) => return Err(self.error("the selector should end here")),
         }
         if matchers.iter().all(|m| m.matches(b"")) {
-            return Err(self.error(
-                "at least one matcher must not match the empty string, else everything is selected",
-            ));
+            return Err(self.error("at least one matcher must not match the empty string, else everything is selected"));
         }
         Ok(Selector { matchers })
     }
@@ -360,31 +330,17 @@ impl Parser<'_> {
             "=" => MatchKind::Equal,
             "!=" => MatchKind::NotEqual,
             _ => {
-                let pattern = String::from_utf8(value.clone())
-                    .map_err(|_| self.error("a pattern must be UTF-8"))?;
-                let regex =
-                    regex::bytes::Regex::new(&format!("^(?s:{pattern})$")).map_err(|e| {
-                        self.at = before;
-                        let text = e.to_string();
-                        let why = text
-                            .lines()
-                            .last()
-                            .unwrap_or_default()
-                            .trim_start_matches("error: ");
-                        self.error(&format!("the pattern is not a regular expression: {why}"))
-                    })?;
-                if op == "=~" {
-                    MatchKind::Regex(regex)
-                } else {
-                    MatchKind::NotRegex(regex)
-                }
+                let pattern = String::from_utf8(value.clone()).map_err(|_| self.error("a pattern must be UTF-8"))?;
+                let regex = regex::bytes::Regex::new(&format!("^(?s:{pattern})$")).map_err(|e| {
+                    self.at = before;
+                    let text = e.to_string();
+                    let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    self.error(&format!("the pattern is not a regular expression: {why}"))
+                })?;
+                if op == "=~" { MatchKind::Regex(regex) } else { MatchKind::NotRegex(regex) }
             }
         };
-        Ok(Matcher {
-            name: name.into(),
-            value: value.into(),
-            kind,
-        })
+        Ok(Matcher { name: name.into(), value: value.into(), kind })
     }
 }
 
@@ -399,14 +355,8 @@ mod tests {
     #[test]
     fn selectors_are_promql() {
         assert_eq!(round("up"), "up");
-        assert_eq!(
-            round(" a:b { code =~ '2..' , job!=\"x\" , } "),
-            "a:b{code=~\"2..\",job!=\"x\"}"
-        );
-        assert_eq!(
-            round(r#"{"my.metric","http.code"="1"}"#),
-            r#"{__name__="my.metric","http.code"="1"}"#
-        );
+        assert_eq!(round(" a:b { code =~ '2..' , job!=\"x\" , } "), "a:b{code=~\"2..\",job!=\"x\"}");
+        assert_eq!(round(r#"{"my.metric","http.code"="1"}"#), r#"{__name__="my.metric","http.code"="1"}"#);
         assert_eq!(round(r#"x{a="\x41\u00e9\101\n"}"#), "x{a=\"A\u{e9}A\\n\"}");
         assert_eq!(round("x{a=`\\d`}"), "x{a=\"\\\\d\"}");
     }
@@ -437,8 +387,7 @@ mod tests {
     #[test]
     fn patterns_are_anchored_and_missing_labels_are_empty() {
         let s = Selector::parse("x{code=~\"2.|\",job!=\"a\"}").unwrap();
-        let yes =
-            |p: &[(&'static str, &'static str)]| s.matches(&Labels::from_pairs(p.iter().copied()));
+        let yes = |p: &[(&'static str, &'static str)]| s.matches(&Labels::from_pairs(p.iter().copied()));
         assert!(yes(&[("__name__", "x"), ("code", "20")]));
         assert!(!yes(&[("__name__", "x"), ("code", "200")]));
         assert!(yes(&[("__name__", "x")]));

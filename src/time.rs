@@ -25,10 +25,7 @@ pub struct Interval {
 
 impl Interval {
     /// All of time.
-    pub const ALL: Interval = Interval {
-        start: i64::MIN,
-        end: i64::MAX,
-    };
+    pub const ALL: Interval = Interval { start: i64::MIN, end: i64::MAX };
 
     /// `[start, end]`.
     pub fn new(start: TimestampMs, end: TimestampMs) -> Interval {
@@ -38,6 +35,11 @@ impl Interval {
     /// Whether `t` lies inside.
     pub fn contains(&self, t: TimestampMs) -> bool {
         self.start <= t && t <= self.end
+    }
+
+    /// From the first to the last millisecond; saturates.
+    pub fn length(&self) -> DurationMs {
+        self.end.saturating_sub(self.start)
     }
 
     /// Whether the two share a millisecond.
@@ -66,29 +68,20 @@ pub fn parse_time(text: &str) -> Result<(TimestampMs, bool)> {
     if trimmed.is_empty() {
         return Err(bad("it is empty"));
     }
-    if trimmed
-        .bytes()
-        .all(|b| b.is_ascii_digit() || b == b'.' || b == b'-' || b == b'+')
+    if trimmed.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-' || b == b'+')
         && !trimmed[1..].contains(['-', '+'])
     {
-        let ms = parse_decimal_seconds(trimmed)
-            .ok_or_else(|| bad("Unix seconds take at most three decimals"))?;
+        let ms = parse_decimal_seconds(trimmed).ok_or_else(|| bad("Unix seconds take at most three decimals"))?;
         return Ok((ms, false));
     }
     let upper = trimmed.replace(' ', "T");
     if let Ok(ts) = upper.parse::<jiff::Timestamp>() {
-        return exact_ms(ts)
-            .map(|ms| (ms, false))
-            .ok_or_else(|| bad("it is finer than a millisecond"));
+        return exact_ms(ts).map(|ms| (ms, false)).ok_or_else(|| bad("it is finer than a millisecond"));
     }
     match upper.parse::<jiff::civil::DateTime>() {
         Ok(civil) => {
-            let ts = jiff::tz::Offset::UTC
-                .to_timestamp(civil)
-                .map_err(|_| bad("it is out of range"))?;
-            exact_ms(ts)
-                .map(|ms| (ms, true))
-                .ok_or_else(|| bad("it is finer than a millisecond"))
+            let ts = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| bad("it is out of range"))?;
+            exact_ms(ts).map(|ms| (ms, true)).ok_or_else(|| bad("it is finer than a millisecond"))
         }
         Err(_) => Err(bad("neither RFC 3339 nor Unix seconds")),
     }
@@ -109,10 +102,7 @@ fn parse_decimal_seconds(text: &str) -> Option<i64> {
         _ => (false, text),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty()
-        || fraction.len() > 3
-        || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit())
-    {
+    if whole.is_empty() || fraction.len() > 3 || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit()) {
         return None;
     }
     let mut ms = whole.parse::<i64>().ok()?.checked_mul(1000)?;
@@ -126,11 +116,8 @@ fn parse_decimal_seconds(text: &str) -> Option<i64> {
 /// Reads a PromQL duration such as `72h`, `7d`, `1h30m`, `500ms`, or plain seconds such as `90` or `0.5`.
 pub fn parse_duration(text: &str) -> Result<DurationMs> {
     let bad = |why: &str| {
-        Error::usage(format!(
-            "`{}` is not a duration: {why}",
-            crate::labels::printable(text)
-        ))
-        .hint("write a number with a unit, such as 72h, 7d, 90m, 30s, 500ms, or several: 1h30m")
+        Error::usage(format!("`{}` is not a duration: {why}", crate::labels::printable(text)))
+            .hint("write a number with a unit, such as 72h, 7d, 90m, 30s, 500ms, or several: 1h30m")
     };
     let t = text.trim();
     if !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -147,14 +134,9 @@ pub fn parse_duration(text: &str) -> Result<DurationMs> {
         if digits == 0 {
             return Err(bad("a number was expected"));
         }
-        let number: i64 = rest[..digits]
-            .parse()
-            .map_err(|_| bad("the number is too large"))?;
+        let number: i64 = rest[..digits].parse().map_err(|_| bad("the number is too large"))?;
         rest = &rest[digits..];
-        let units = rest.len()
-            - rest
-                .trim_start_matches(|c: char| c.is_ascii_alphabetic())
-                .len();
+        let units = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
         let scale = match &rest[..units] {
             "ms" => 1,
             "s" => 1000,
@@ -183,20 +165,12 @@ pub fn parse_duration(text: &str) -> Result<DurationMs> {
 ///
 /// A time outside the years that RFC 3339 can write is given as `<ms> ms`.
 pub fn rfc3339(ms: TimestampMs) -> String {
-    if ms.rem_euclid(1000) == 0 {
-        civil(ms, "")
-    } else {
-        civil(ms, &format!(".{:03}", ms.rem_euclid(1000)))
-    }
+    if ms.rem_euclid(1000) == 0 { civil(ms, "") } else { civil(ms, &format!(".{:03}", ms.rem_euclid(1000))) }
 }
 
 /// The notation of the original scripts (Python's `isoformat` and `Z`): six decimals, or none where they are zero.
 pub fn isoformat(ms: TimestampMs) -> String {
-    if ms.rem_euclid(1000) == 0 {
-        civil(ms, "")
-    } else {
-        civil(ms, &format!(".{:03}000", ms.rem_euclid(1000)))
-    }
+    if ms.rem_euclid(1000) == 0 { civil(ms, "") } else { civil(ms, &format!(".{:03}000", ms.rem_euclid(1000))) }
 }
 
 fn civil(ms: TimestampMs, fraction: &str) -> String {
@@ -224,12 +198,7 @@ fn civil(ms: TimestampMs, fraction: &str) -> String {
 pub fn human_duration(ms: DurationMs) -> String {
     let sign = if ms < 0 { "-" } else { "" };
     let ms = ms.unsigned_abs();
-    let units: [(u64, &str); 4] = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "m"),
-        (1000, "s"),
-    ];
+    let units: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
     if ms < 1000 {
         return format!("{sign}{ms}ms");
     }
@@ -258,36 +227,13 @@ mod tests {
 
     #[test]
     fn times_are_exact_to_the_millisecond() {
-        assert_eq!(
-            parse_time("2025-11-19T12:00:00Z").ok(),
-            Some((1_763_553_600_000, false))
-        );
-        assert_eq!(
-            parse_time("2025-11-19T12:00:00.137").ok(),
-            Some((1_763_553_600_137, true))
-        );
-        assert_eq!(
-            parse_time("2025-11-19 13:00:00+01:00").ok(),
-            Some((1_763_553_600_000, false))
-        );
-        assert_eq!(
-            parse_time("1763553600.1").ok(),
-            Some((1_763_553_600_100, false))
-        );
+        assert_eq!(parse_time("2025-11-19T12:00:00Z").ok(), Some((1_763_553_600_000, false)));
+        assert_eq!(parse_time("2025-11-19T12:00:00.137").ok(), Some((1_763_553_600_137, true)));
+        assert_eq!(parse_time("2025-11-19 13:00:00+01:00").ok(), Some((1_763_553_600_000, false)));
+        assert_eq!(parse_time("1763553600.1").ok(), Some((1_763_553_600_100, false)));
         assert_eq!(parse_time("-1.5").ok(), Some((-1500, false)));
-        assert_eq!(
-            parse_time("2025-11-19").ok(),
-            Some((1_763_510_400_000, true))
-        );
-        for bad in [
-            "",
-            "now",
-            "1.2345",
-            "2025-13-01T00:00:00Z",
-            "2025-11-19T12:00:00.0001Z",
-            "1e9",
-            "--5",
-        ] {
+        assert_eq!(parse_time("2025-11-19").ok(), Some((1_763_510_400_000, true)));
+        for bad in ["", "now", "1.2345", "2025-13-01T00:00:00Z", "2025-11-19T12:00:00.0001Z", "1e9", "--5"] {
             assert!(parse_time(bad).is_err(), "{bad}");
         }
     }
@@ -306,12 +252,7 @@ mod tests {
     #[test]
     fn formats_round_trip() {
         for ms in [0, 1, -1, 1_763_553_600_137, -62_135_596_800_000] {
-            assert_eq!(
-                parse_time(&rfc3339(ms)).ok().map(|x| x.0),
-                Some(ms),
-                "{}",
-                rfc3339(ms)
-            );
+            assert_eq!(parse_time(&rfc3339(ms)).ok().map(|x| x.0), Some(ms), "{}", rfc3339(ms));
         }
         assert_eq!(isoformat(1_763_553_600_137), "2025-11-19T12:00:00.137000Z");
         assert_eq!(rfc3339(i64::MAX), "9223372036854775807 ms");

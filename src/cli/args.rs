@@ -13,7 +13,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 yes; 1 no (requirement not met); 2 could not run; 3 ran, but the data cannot say.";
+const EXIT_STATUS: &str =
+    "Exit status: 0 yes; 1 no (requirement not met); 2 could not run; 3 ran, but the data cannot say.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -166,12 +167,7 @@ pub struct AvailabilityArgs {
     #[arg(long, value_name = "SEL", requires = "total")]
     pub bad: Option<String>,
     /// Labels to group requests by
-    #[arg(
-        long,
-        value_name = "LABEL,…",
-        value_delimiter = ',',
-        default_value = "status"
-    )]
+    #[arg(long, value_name = "LABEL,…", value_delimiter = ',', default_value = "status")]
     pub by: Vec<String>,
     /// The health gauge
     #[arg(long, value_name = "SEL")]

@@ -19,10 +19,7 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
     let mut table = availability_row::table();
     let mut reports = 0;
     let status = each_source(&common, |source| {
-        let newest = || {
-            newest_sample(&source, &[&plan.question.total])
-                .or_else(|| source.interval().map(|i| i.end))
-        };
+        let newest = || newest_sample(&source, &[&plan.question.total]).or_else(|| source.interval().map(|i| i.end));
         let Some(span) = plan.window.span(newest) else {
             return Ok(3);
         };
@@ -31,32 +28,19 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
         let judgement = judge(&answer, plan.requirement);
         match args.format {
             ReportFormat::Text => {
-                let text = availability_text::report(
-                    &source.name,
-                    &answer,
-                    &judgement,
-                    args.explain,
-                    common.style,
-                );
+                let text = availability_text::report(&source.name, &answer, &judgement, args.explain, common.style);
                 out.text(if reports > 0 { "\n" } else { "" })?;
                 out.text(&text)?;
                 if plan.window.is_trailing() {
-                    out.text(
-                        "   The window ends at the newest sample; --end chooses another time.\n",
-                    )?;
+                    out.text("   The window ends at the newest sample; --end chooses another time.\n")?;
                 }
             }
             ReportFormat::Json => {
                 let source_json = provenance::source(&source, args.digests)?;
-                out.text(&json_text(
-                    &availability_json::document(&answer, &judgement, source_json),
-                    single,
-                ))?;
+                out.text(&json_text(&availability_json::document(&answer, &judgement, source_json), single))?;
             }
             ReportFormat::Table | ReportFormat::Csv => {
-                table
-                    .rows
-                    .push(availability_row::row(&source.name, &answer, &judgement));
+                table.rows.push(availability_row::row(&source.name, &answer, &judgement));
             }
         }
         reports += 1;

@@ -29,11 +29,7 @@ const BATCH: usize = 64;
 pub fn run(args: DumpArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
     let interval = plan::dump_interval(&common, args.start.as_deref(), args.end.as_deref())?;
-    let selectors: Vec<Selector> = args
-        .matches
-        .iter()
-        .map(|m| Selector::parse(m))
-        .collect::<Result<_>>()?;
+    let selectors: Vec<Selector> = args.matches.iter().map(|m| Selector::parse(m)).collect::<Result<_>>()?;
     let mut out = Output::open(&common)?;
     if args.format == DumpFormat::Csv {
         out.text("series,timestamp_ms,value,value_bits,stale\n")?;
@@ -44,10 +40,7 @@ pub fn run(args: DumpArgs) -> Result<u8> {
         for selector in &selectors {
             let selection = select(&source, selector.matchers());
             if selection.series.is_empty() {
-                let span = Span {
-                    start: interval.start,
-                    end: interval.end,
-                };
+                let span = Span { start: interval.start, end: interval.end };
                 for line in instead(&source, selector, None, span) {
                     common.note(&line);
                 }
@@ -57,10 +50,8 @@ pub fn run(args: DumpArgs) -> Result<u8> {
         }
         let series: Vec<MergedSeries> = found.into_values().collect();
         for batch in series.chunks(BATCH) {
-            let loaded: Vec<LoadedSeries> = batch
-                .par_iter()
-                .map(|s| load(&source, s, interval, Reach::Exact))
-                .collect();
+            let loaded: Vec<LoadedSeries> =
+                batch.par_iter().map(|s| load(&source, s, interval, Reach::Exact)).collect();
             for s in loaded {
                 let text = render(args.format, &s.labels, &s.samples);
                 match out.text(&text) {
@@ -78,6 +69,7 @@ pub fn run(args: DumpArgs) -> Result<u8> {
             }
         }
         ledger.settle();
+        ledger.check_one_server()?;
         tell(&common, &source, &ledger, &interval);
         let lost = ledger.losses.iter().any(|l| l.touches(&interval));
         Ok(if lost || series.is_empty() { 3 } else { 0 })
@@ -91,12 +83,7 @@ pub fn run(args: DumpArgs) -> Result<u8> {
 
 /// What standard error says about samples that are not in the output, or that could have been others.
 fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &crate::time::Interval) {
-    let losses: Vec<_> = ledger
-        .losses
-        .iter()
-        .filter(|l| l.touches(interval))
-        .cloned()
-        .collect();
+    let losses: Vec<_> = ledger.losses.iter().filter(|l| l.touches(interval)).cloned().collect();
     for line in loss_lines(&losses, 20) {
         common.note(&format!("{}: lost: {line}", source.name));
     }
@@ -118,10 +105,7 @@ fn render(format: DumpFormat, labels: &Labels, samples: &Samples) -> String {
         DumpFormat::Promtool => {
             let series = promtool_labels(labels);
             for (t, bits) in samples.iter() {
-                text.push_str(&format!(
-                    "{series} {} {t}\n",
-                    format_shortest(f64::from_bits(bits))
-                ));
+                text.push_str(&format!("{series} {} {t}\n", format_shortest(f64::from_bits(bits))));
             }
         }
         DumpFormat::Csv => {
@@ -154,18 +138,9 @@ fn promtool_labels(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()
         .map(|l| {
-            let plain = l
-                .name
-                .first()
-                .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
-                && l.name
-                    .iter()
-                    .all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-            let name = if plain {
-                String::from_utf8_lossy(&l.name).into_owned()
-            } else {
-                go_quote(&l.name)
-            };
+            let plain = l.name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+                && l.name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+            let name = if plain { String::from_utf8_lossy(&l.name).into_owned() } else { go_quote(&l.name) };
             format!("{name}={}", go_quote(&l.value))
         })
         .collect();
@@ -187,12 +162,8 @@ fn go_quote(bytes: &[u8]) -> String {
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
                 '\u{b}' => out.push_str("\\v"),
-                c if (c as u32) < 0x20 || c == '\u{7f}' => {
-                    out.push_str(&format!("\\x{:02x}", c as u32))
-                }
-                c if !is_print(c) && (c as u32) < 0x10000 => {
-                    out.push_str(&format!("\\u{:04x}", c as u32))
-                }
+                c if (c as u32) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", c as u32)),
+                c if !is_print(c) && (c as u32) < 0x10000 => out.push_str(&format!("\\u{:04x}", c as u32)),
                 c if !is_print(c) => out.push_str(&format!("\\U{:08x}", c as u32)),
                 c => out.push(c),
             }
@@ -207,6 +178,5 @@ fn go_quote(bytes: &[u8]) -> String {
 
 /// Nearly Go's `unicode.IsPrint`: what Rust's `escape_debug` leaves alone.
 fn is_print(c: char) -> bool {
-    matches!(c, '\'' | '"' | '\\')
-        || (c.escape_debug().len() == 1 && (c == ' ' || !c.is_whitespace()))
+    matches!(c, '\'' | '"' | '\\') || (c.escape_debug().len() == 1 && (c == ' ' || !c.is_whitespace()))
 }

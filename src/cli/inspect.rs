@@ -15,6 +15,7 @@ pub fn run(args: InspectArgs) -> Result<u8> {
     let mut reports = 0;
     let status = each_source(&common, |source| {
         let inventory = take(&source);
+        inventory.ledger.check_one_server()?;
         match args.format {
             InspectFormat::Text => {
                 out.text(if reports > 0 { "\n" } else { "" })?;
@@ -22,15 +23,11 @@ pub fn run(args: InspectArgs) -> Result<u8> {
             }
             InspectFormat::Json => {
                 let source_json = provenance::source(&source, args.digests)?;
-                out.text(&json_text(
-                    &inspect_json::document(&source, &inventory, source_json),
-                    single,
-                ))?;
+                out.text(&json_text(&inspect_json::document(&source, &inventory, source_json), single))?;
             }
         }
         reports += 1;
-        let whole = inventory.ledger.losses.is_empty()
-            && inventory.blocks.iter().all(|b| b.disagreements.is_empty());
+        let whole = inventory.ledger.losses.is_empty() && inventory.blocks.iter().all(|b| b.disagreements.is_empty());
         Ok(if whole { 0 } else { 3 })
     })?;
     out.finish(&common)?;

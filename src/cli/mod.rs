@@ -48,11 +48,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
 
 /// A document as text: indented by two for one SOURCE, as the original scripts wrote it; one line each for several.
 fn json_text(document: &serde_json::Value, single: bool) -> String {
-    if single {
-        format!("{document:#}\n")
-    } else {
-        format!("{document}\n")
-    }
+    if single { format!("{document:#}\n") } else { format!("{document}\n") }
 }
 
 /// Prints an error to stderr.
@@ -64,11 +60,7 @@ fn complain(error: &Error) {
 /// is reported and does not keep the others from being answered; the status is the largest.
 fn each_source(common: &plan::Common, mut answer: impl FnMut(Source) -> Result<u8>) -> Result<u8> {
     if common.merge {
-        let opened: Result<Vec<Source>> = common
-            .sources
-            .iter()
-            .map(|p| Source::open(p, &common.open))
-            .collect();
+        let opened: Result<Vec<Source>> = common.sources.iter().map(|p| Source::open(p, &common.open)).collect();
         return answer(Source::merge(opened?)?);
     }
     let mut status = 0;

@@ -20,10 +20,7 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
     let mut reports = 0;
     let within = plan.question.within_ms;
     let status = each_source(&common, |source| {
-        let newest = || {
-            newest_sample(&source, &[&plan.question.switches])
-                .or_else(|| source.interval().map(|i| i.end))
-        };
+        let newest = || newest_sample(&source, &[&plan.question.switches]).or_else(|| source.interval().map(|i| i.end));
         let Some(span) = plan.period.span(newest) else {
             return Ok(3);
         };
@@ -32,28 +29,16 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
         let judgement = judge(&answer, plan.requirement);
         match args.format {
             ReportFormat::Text => {
-                let text = updates_text::report(
-                    &source.name,
-                    &answer,
-                    &judgement,
-                    within,
-                    args.explain,
-                    common.style,
-                );
+                let text = updates_text::report(&source.name, &answer, &judgement, within, args.explain, common.style);
                 out.text(if reports > 0 { "\n" } else { "" })?;
                 out.text(&text)?;
             }
             ReportFormat::Json => {
                 let source_json = provenance::source(&source, args.digests)?;
-                out.text(&json_text(
-                    &updates_json::document(&answer, &judgement, within, source_json),
-                    single,
-                ))?;
+                out.text(&json_text(&updates_json::document(&answer, &judgement, within, source_json), single))?;
             }
             ReportFormat::Table | ReportFormat::Csv => {
-                table
-                    .rows
-                    .push(updates_row::row(&source.name, &answer, &judgement));
+                table.rows.push(updates_row::row(&source.name, &answer, &judgement));
             }
         }
         reports += 1;

@@ -14,11 +14,7 @@ pub enum Output {
     /// Standard output. A reader that went away is a clean end.
     Stdout(BufWriter<std::io::Stdout>),
     /// A temporary sibling of the file, renamed by [`Output::finish`].
-    File {
-        writer: BufWriter<NamedTempFile>,
-        path: PathBuf,
-        force: bool,
-    },
+    File { writer: BufWriter<NamedTempFile>, path: PathBuf, force: bool },
 }
 
 impl Output {
@@ -26,38 +22,25 @@ impl Output {
     /// inside a SOURCE: evidence is never written to.
     pub fn open(common: &Common) -> Result<Output> {
         let Some(path) = &common.output else {
-            return Ok(Output::Stdout(BufWriter::with_capacity(
-                1 << 16,
-                std::io::stdout(),
-            )));
+            return Ok(Output::Stdout(BufWriter::with_capacity(1 << 16, std::io::stdout())));
         };
         if path.exists() && !common.force {
-            return Err(Error::usage("the output exists already")
-                .at(path)
-                .hint("choose another name, or add --force"));
+            return Err(Error::usage("the output exists already").at(path).hint("choose another name, or add --force"));
         }
         let dir = match path.parent() {
             Some(p) if !p.as_os_str().is_empty() => p,
             _ => Path::new("."),
         };
-        let real = dir
-            .canonicalize()
-            .map_err(|e| Error::io(dir, "write there", &e))?;
+        let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
         for source in &common.sources {
             if source.canonicalize().is_ok_and(|s| real.starts_with(s)) {
-                return Err(Error::usage(
-                    "the output would lie inside a SOURCE, and evidence stays untouched",
-                )
-                .at(path)
-                .hint("write it somewhere else"));
+                return Err(Error::usage("the output would lie inside a SOURCE, and evidence stays untouched")
+                    .at(path)
+                    .hint("write it somewhere else"));
             }
         }
         let temp = NamedTempFile::new_in(dir).map_err(|e| Error::io(dir, "write there", &e))?;
-        Ok(Output::File {
-            writer: BufWriter::new(temp),
-            path: path.clone(),
-            force: common.force,
-        })
+        Ok(Output::File { writer: BufWriter::new(temp), path: path.clone(), force: common.force })
     }
 
     /// Writes text.
@@ -78,23 +61,11 @@ impl Output {
     pub fn finish(self, common: &Common) -> Result<()> {
         match self {
             Output::Stdout(mut w) => w.flush().map_err(|e| write_error(&e, None)),
-            Output::File {
-                writer,
-                path,
-                force,
-            } => {
-                let temp = writer
-                    .into_inner()
-                    .map_err(|e| write_error(e.error(), Some(&path)))?;
+            Output::File { writer, path, force } => {
+                let temp = writer.into_inner().map_err(|e| write_error(e.error(), Some(&path)))?;
                 make_readable(&temp, &path)?;
-                temp.as_file()
-                    .sync_all()
-                    .map_err(|e| write_error(&e, Some(&path)))?;
-                let renamed = if force {
-                    temp.persist(&path)
-                } else {
-                    temp.persist_noclobber(&path)
-                };
+                temp.as_file().sync_all().map_err(|e| write_error(&e, Some(&path)))?;
+                let renamed = if force { temp.persist(&path) } else { temp.persist_noclobber(&path) };
                 renamed.map_err(|e| write_error(&e.error, Some(&path)))?;
                 if !common.quiet {
                     let _ = writeln!(std::io::stderr(), "{}", path.display());
@@ -111,9 +82,7 @@ fn make_readable(temp: &NamedTempFile, path: &Path) -> Result<()> {
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::Permissions::from_mode(0o644);
-        temp.as_file()
-            .set_permissions(mode)
-            .map_err(|e| write_error(&e, Some(path)))?;
+        temp.as_file().set_permissions(mode).map_err(|e| write_error(&e, Some(path)))?;
     }
     #[cfg(not(unix))]
     let _ = (temp, path);

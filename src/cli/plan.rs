@@ -3,9 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use crate::cli::args::{
-    AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, VerdictMode, When, WindowArgs,
-};
+use crate::cli::args::{AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, VerdictMode, When, WindowArgs};
 use crate::error::{Error, Result};
 use crate::raw::ReadMode;
 use crate::report::style::Style;
@@ -42,17 +40,13 @@ impl Common {
                 return Err(Error::usage("--threads 0: at least one thread is needed"));
             }
             // Fails only if a pool exists already, which a second call in one process would mean.
-            let _ = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build_global();
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         }
         let color = match args.color {
             When::Always => true,
             When::Never => false,
             When::Auto => {
-                args.output.is_none()
-                    && std::io::stdout().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none()
+                args.output.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
             }
         };
         let progress = !args.quiet
@@ -65,11 +59,7 @@ impl Common {
             semantics: SemanticsChoice::parse(&args.semantics)?,
             merge: args.merge,
             open: OpenOptions {
-                read_mode: if args.no_mmap {
-                    ReadMode::Read
-                } else {
-                    ReadMode::Map
-                },
+                read_mode: if args.no_mmap { ReadMode::Read } else { ReadMode::Map },
                 root: args.root.clone(),
             },
             output: args.output.clone(),
@@ -91,11 +81,7 @@ impl Common {
     /// A note on stderr, unless it is quiet.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(
-                std::io::stderr(),
-                "note: {}",
-                crate::labels::printable(line)
-            );
+            let _ = writeln!(std::io::stderr(), "note: {}", crate::labels::printable(line));
         }
     }
 
@@ -118,11 +104,7 @@ pub struct WindowPlan {
 }
 
 impl WindowPlan {
-    fn new(
-        start: Option<TimestampMs>,
-        end: Option<TimestampMs>,
-        length: DurationMs,
-    ) -> Result<WindowPlan> {
+    fn new(start: Option<TimestampMs>, end: Option<TimestampMs>, length: DurationMs) -> Result<WindowPlan> {
         if let (Some(s), Some(e)) = (start, end)
             && s >= e
         {
@@ -135,20 +117,11 @@ impl WindowPlan {
     pub fn span(&self, newest: impl FnOnce() -> Option<TimestampMs>) -> Option<Span> {
         Some(match (self.start, self.end) {
             (Some(start), Some(end)) => Span { start, end },
-            (Some(start), None) => Span {
-                start,
-                end: start.saturating_add(self.length),
-            },
-            (None, Some(end)) => Span {
-                start: end.saturating_sub(self.length),
-                end,
-            },
+            (Some(start), None) => Span { start, end: start.saturating_add(self.length) },
+            (None, Some(end)) => Span { start: end.saturating_sub(self.length), end },
             (None, None) => {
                 let end = newest()?;
-                Span {
-                    start: end.saturating_sub(self.length),
-                    end,
-                }
+                Span { start: end.saturating_sub(self.length), end }
             }
         })
     }
@@ -169,9 +142,7 @@ fn window(common: &Common, args: &WindowArgs) -> Result<WindowPlan> {
         (None, None) => None,
     };
     if start.is_some() && end.is_some() && length.is_some() {
-        return Err(Error::usage(
-            "--start and --end give the window exactly; leave out --window and --hours",
-        ));
+        return Err(Error::usage("--start and --end give the window exactly; leave out --window and --hours"));
     }
     WindowPlan::new(start, end, length.unwrap_or(DEFAULT_WINDOW_MS))
 }
@@ -206,23 +177,11 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
     if let Some(latency) = selector(&args.latency)? {
         question.latency = Some(latency);
     }
-    question.by = args
-        .by
-        .iter()
-        .map(|l| l.trim().to_owned())
-        .filter(|l| !l.is_empty())
-        .collect();
+    question.by = args.by.iter().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
     question.every = args.every.as_deref().map(parse_duration).transpose()?;
-    question.scrape_interval = args
-        .scrape_interval
-        .as_deref()
-        .map(parse_duration)
-        .transpose()?;
+    question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     if !(0.0..=100.0).contains(&args.required) {
-        return Err(Error::usage(format!(
-            "--required {}: a percentage from 0 to 100 is expected",
-            args.required
-        )));
+        return Err(Error::usage(format!("--required {}: a percentage from 0 to 100 is expected", args.required)));
     }
     let requirement = Requirement {
         percent: args.required,
@@ -232,11 +191,7 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
         },
         coverage_ratio: args.require_coverage.as_deref().map(ratio).transpose()?,
     };
-    Ok(AvailabilityPlan {
-        question,
-        window: window(common, &args.window)?,
-        requirement,
-    })
+    Ok(AvailabilityPlan { question, window: window(common, &args.window)?, requirement })
 }
 
 /// A ratio from 0 to 1, or a percentage with its sign.
@@ -245,16 +200,10 @@ fn ratio(text: &str) -> Result<f64> {
         Some(percent) => percent.trim().parse::<f64>().map(|p| p / 100.0),
         None => text.parse::<f64>(),
     };
-    value
-        .ok()
-        .filter(|r| (0.0..=1.0).contains(r))
-        .ok_or_else(|| {
-            Error::usage(format!(
-                "--require-coverage {}: a ratio from 0 to 1 is expected",
-                crate::labels::printable(text)
-            ))
+    value.ok().filter(|r| (0.0..=1.0).contains(r)).ok_or_else(|| {
+        Error::usage(format!("--require-coverage {}: a ratio from 0 to 1 is expected", crate::labels::printable(text)))
             .hint("write 0.95 or 95%")
-        })
+    })
 }
 
 /// What `promproof model-updates` means.
@@ -276,19 +225,13 @@ pub fn model_updates(common: &Common, args: &ModelUpdatesArgs) -> Result<Updates
     }
     question.within_ms = parse_duration(&args.within)?;
     question.same_update_ms = parse_duration(&args.same_update)?;
-    question.scrape_interval = args
-        .scrape_interval
-        .as_deref()
-        .map(parse_duration)
-        .transpose()?;
+    question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     let start = common.time("--start", args.start.as_deref())?;
     let end = common.time("--end", args.end.as_deref())?;
     Ok(UpdatesPlan {
         question,
         period: WindowPlan::new(start, end, 7 * 86_400_000)?,
-        requirement: crate::verdict::updates::Requirement {
-            minimum: args.minimum,
-        },
+        requirement: crate::verdict::updates::Requirement { minimum: args.minimum },
     })
 }
 

@@ -17,8 +17,7 @@ pub fn avg_over_time(version: PromVersion, values: impl IntoIterator<Item = f64>
 
 /// Whether an infinite mean swallows the next value unchanged.
 fn swallowed(mean: f64, v: f64) -> bool {
-    mean.is_infinite()
-        && ((v.is_infinite() && (mean > 0.0) == (v > 0.0)) || (!v.is_infinite() && !v.is_nan()))
+    mean.is_infinite() && ((v.is_infinite() && (mean > 0.0) == (v > 0.0)) || (!v.is_infinite() && !v.is_nan()))
 }
 
 fn incremental(values: impl Iterator<Item = f64>, inf_drops: bool) -> f64 {
@@ -76,9 +75,5 @@ fn direct_apart(mut values: impl Iterator<Item = f64>) -> f64 {
         let q = (count - 1.0) / count;
         (mean, c) = neumaier(v / count, q * mean, q * c, true);
     }
-    if by_mean {
-        mean + c
-    } else {
-        sum / count + c / count
-    }
+    if by_mean { mean + c } else { sum / count + c / count }
 }

@@ -63,20 +63,13 @@ fn underscores_separate_digits(body: &[u8], hex: bool) -> bool {
         return true;
     }
     let digit = |b: &u8| {
-        if hex {
-            b.is_ascii_hexdigit()
-        } else {
-            b.is_ascii_digit()
-        }
+        if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() }
     };
-    body.iter()
-        .enumerate()
-        .filter(|(_, b)| **b == b'_')
-        .all(|(i, _)| {
-            let before = i.checked_sub(1).and_then(|j| body.get(j));
-            let prefix = hex && i == 2;
-            (prefix || before.is_some_and(digit)) && body.get(i + 1).is_some_and(digit)
-        })
+    body.iter().enumerate().filter(|(_, b)| **b == b'_').all(|(i, _)| {
+        let before = i.checked_sub(1).and_then(|j| body.get(j));
+        let prefix = hex && i == 2;
+        (prefix || before.is_some_and(digit)) && body.get(i + 1).is_some_and(digit)
+    })
 }
 
 /// A hexadecimal float behind its `0x`, correctly rounded to nearest even.
@@ -91,9 +84,7 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let magnitude = digits
-        .iter()
-        .fold(0i64, |n, d| (n * 10 + i64::from(d - b'0')).min(100_000));
+    let magnitude = digits.iter().fold(0i64, |n, d| (n * 10 + i64::from(d - b'0')).min(100_000));
     let mut exponent = if down { -magnitude } else { magnitude };
     let mut value: u64 = 0;
     let mut sticky = false;
@@ -133,11 +124,7 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
         return Some(0.0);
     }
     let drop = (bits - keep).max(0) as u32;
-    let (mut kept, rest) = if drop >= 64 {
-        (0, value)
-    } else {
-        (value >> drop, value & ((1u64 << drop) - 1))
-    };
+    let (mut kept, rest) = if drop >= 64 { (0, value) } else { (value >> drop, value & ((1u64 << drop) - 1)) };
     if drop > 0 {
         let half = 1u64 << (drop - 1);
         if rest > half || (rest == half && (sticky || kept & 1 == 1)) {
@@ -206,8 +193,8 @@ mod tests {
         }
         assert!(ok("nAn").is_some_and(f64::is_nan));
         for bad in [
-            "", "+", ".", "1e", " 1", "1 ", "-nan", "1e400", "0x1", "0xp1", "_1", "1_", "1__0",
-            "1_.5", "0x1p2000", "1f", "e5", "0x1p", "infin",
+            "", "+", ".", "1e", " 1", "1 ", "-nan", "1e400", "0x1", "0xp1", "_1", "1_", "1__0", "1_.5", "0x1p2000",
+            "1f", "e5", "0x1p", "infin",
         ] {
             assert_eq!(ok(bad), None, "{bad}");
         }

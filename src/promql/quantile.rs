@@ -31,14 +31,9 @@ pub fn histogram_quantile(version: PromVersion, q: f64, mut buckets: Vec<Bucket>
         return Some(f64::INFINITY);
     }
     gosort::sort_by(&mut buckets, |a, b| {
-        a.upper_bound
-            .partial_cmp(&b.upper_bound)
-            .unwrap_or(std::cmp::Ordering::Equal)
+        a.upper_bound.partial_cmp(&b.upper_bound).unwrap_or(std::cmp::Ordering::Equal)
     });
-    if buckets
-        .last()
-        .is_none_or(|b| b.upper_bound != f64::INFINITY)
-    {
+    if buckets.last().is_none_or(|b| b.upper_bound != f64::INFINITY) {
         return Some(f64::NAN);
     }
     let mut buckets = coalesce(&buckets);
@@ -151,12 +146,7 @@ mod tests {
     use crate::promql::NEWEST;
 
     fn buckets(of: &[(f64, f64)]) -> Vec<Bucket> {
-        of.iter()
-            .map(|(upper_bound, count)| Bucket {
-                upper_bound: *upper_bound,
-                count: *count,
-            })
-            .collect()
+        of.iter().map(|(upper_bound, count)| Bucket { upper_bound: *upper_bound, count: *count }).collect()
     }
 
     #[test]
@@ -165,41 +155,18 @@ mod tests {
         assert_eq!(q(&[]), None);
         assert!(q(&[(1.0, 5.0)]).unwrap().is_nan(), "no +Inf bucket");
         assert!(q(&[(f64::INFINITY, 5.0)]).unwrap().is_nan(), "only +Inf");
-        assert!(
-            q(&[(1.0, 0.0), (f64::INFINITY, 0.0)]).unwrap().is_nan(),
-            "nothing observed"
-        );
-        assert_eq!(
-            q(&[(1.0, 0.0), (f64::INFINITY, 9.0)]),
-            Some(1.0),
-            "all in the last bucket"
-        );
-        assert_eq!(
-            q(&[(f64::INFINITY, 10.0), (2.0, 8.0), (1.0, 2.0)]),
-            Some(1.5),
-            "unsorted"
-        );
-        assert_eq!(
-            q(&[(-1.0, 9.0), (f64::INFINITY, 10.0)]),
-            Some(-1.0),
-            "first bound not positive"
-        );
-        assert_eq!(
-            q(&[(1.0, 4.0), (1.0, 4.0), (f64::INFINITY, 8.0)]),
-            Some(0.5),
-            "equal bounds add up"
-        );
+        assert!(q(&[(1.0, 0.0), (f64::INFINITY, 0.0)]).unwrap().is_nan(), "nothing observed");
+        assert_eq!(q(&[(1.0, 0.0), (f64::INFINITY, 9.0)]), Some(1.0), "all in the last bucket");
+        assert_eq!(q(&[(f64::INFINITY, 10.0), (2.0, 8.0), (1.0, 2.0)]), Some(1.5), "unsorted");
+        assert_eq!(q(&[(-1.0, 9.0), (f64::INFINITY, 10.0)]), Some(-1.0), "first bound not positive");
+        assert_eq!(q(&[(1.0, 4.0), (1.0, 4.0), (f64::INFINITY, 8.0)]), Some(0.5), "equal bounds add up");
         assert_eq!(q(&[(f64::NAN, 4.0)]), None, "3.16 drops NaN bounds");
     }
 
     #[test]
     fn a_nan_total_gives_the_second_highest_bound() {
         assert_eq!(
-            histogram_quantile(
-                NEWEST,
-                0.5,
-                buckets(&[(1.0, 2.0), (2.0, 3.0), (f64::INFINITY, f64::NAN)])
-            ),
+            histogram_quantile(NEWEST, 0.5, buckets(&[(1.0, 2.0), (2.0, 3.0), (f64::INFINITY, f64::NAN)])),
             Some(2.0)
         );
     }

@@ -21,11 +21,8 @@ impl Window {
 
     /// The positions of the window's samples, stale markers still among them.
     pub fn bounds(&self, version: PromVersion, samples: &Samples) -> (usize, usize) {
-        let lo = if version.left_open() {
-            samples.upper_bound(self.start())
-        } else {
-            samples.lower_bound(self.start())
-        };
+        let lo =
+            if version.left_open() { samples.upper_bound(self.start()) } else { samples.lower_bound(self.start()) };
         (lo, samples.upper_bound(self.end).max(lo))
     }
 
@@ -83,10 +80,7 @@ fn rated(version: PromVersion, window: Window, samples: &Samples) -> Option<(f64
     for dropped in resets {
         delta += dropped;
     }
-    Some((
-        delta,
-        extrapolate(version, window, first, last.0, count, delta),
-    ))
+    Some((delta, extrapolate(version, window, first, last.0, count, delta)))
 }
 
 /// The factor by which a counter's difference is stretched to the edges of the window. `first` is the first sample,
@@ -143,26 +137,9 @@ mod tests {
         for (t, v) in [(30_000, 3.0f64), (40_000, 7.0), (50_000, 11.0)] {
             s.push(t, v.to_bits());
         }
-        let w = Window {
-            end: 50_000,
-            range: 50_000,
-        };
-        let old = increase(
-            PromVersion {
-                major: 2,
-                minor: 50,
-            },
-            w,
-            &s,
-        );
-        let new = increase(
-            PromVersion {
-                major: 2,
-                minor: 51,
-            },
-            w,
-            &s,
-        );
+        let w = Window { end: 50_000, range: 50_000 };
+        let old = increase(PromVersion { major: 2, minor: 50 }, w, &s);
+        let new = increase(PromVersion { major: 2, minor: 51 }, w, &s);
         assert_eq!(old, Some(8.0 * (27.5 / 20.0)));
         assert_eq!(new, Some(8.0 * (25.0 / 20.0)));
     }
@@ -172,21 +149,8 @@ mod tests {
         let mut s = Samples::default();
         s.push(0, 1f64.to_bits());
         s.push(15_000, 2f64.to_bits());
-        let w = Window {
-            end: 15_000,
-            range: 15_000,
-        };
-        assert_eq!(
-            increase(
-                PromVersion {
-                    major: 2,
-                    minor: 55
-                },
-                w,
-                &s
-            ),
-            Some(1.0)
-        );
+        let w = Window { end: 15_000, range: 15_000 };
+        assert_eq!(increase(PromVersion { major: 2, minor: 55 }, w, &s), Some(1.0));
         assert_eq!(increase(NEWEST, w, &s), None);
     }
 }

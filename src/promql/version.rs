@@ -12,17 +12,11 @@ pub struct PromVersion {
 }
 
 /// The oldest release whose rules are known.
-pub const OLDEST: PromVersion = PromVersion {
-    major: 2,
-    minor: 40,
-};
+pub const OLDEST: PromVersion = PromVersion { major: 2, minor: 40 };
 
 /// The newest release whose rules are known, and the default where the data name none. Changes only in a major
 /// release of promproof.
-pub const NEWEST: PromVersion = PromVersion {
-    major: 3,
-    minor: 16,
-};
+pub const NEWEST: PromVersion = PromVersion { major: 3, minor: 16 };
 
 /// How `sum` adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +46,15 @@ impl PromVersion {
         let text = text.strip_prefix('v').unwrap_or(text);
         let mut parts = text.split(['.', '-', '+']);
         let number = |s: Option<&str>| {
-            s.filter(|s| s.len() <= 6 && !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))?
-                .parse::<u32>()
-                .ok()
+            s.filter(|s| s.len() <= 6 && !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))?.parse::<u32>().ok()
         };
-        Some(PromVersion {
-            major: number(parts.next())?,
-            minor: number(parts.next())?,
-        })
+        Some(PromVersion { major: number(parts.next())?, minor: number(parts.next())? })
     }
 
     /// The release whose rules apply: an unknown newer one is read as the newest known. `None` for releases before
     /// the oldest known.
     pub fn known(self) -> Option<PromVersion> {
-        if self < OLDEST {
-            None
-        } else {
-            Some(self.min(NEWEST))
-        }
+        if self < OLDEST { None } else { Some(self.min(NEWEST)) }
     }
 
     fn at_least(self, major: u32, minor: u32) -> bool {
@@ -98,11 +83,7 @@ impl PromVersion {
 
     /// How `sum` adds.
     pub fn sum_rule(self) -> SumRule {
-        if self.at_least(2, 54) {
-            SumRule::Compensated
-        } else {
-            SumRule::Plain
-        }
+        if self.at_least(2, 54) { SumRule::Compensated } else { SumRule::Plain }
     }
 
     /// How `avg_over_time` averages.
@@ -148,13 +129,6 @@ mod tests {
         assert_eq!(v("3"), None);
         assert_eq!(v("a.b"), None);
         assert_eq!(PromVersion { major: 4, minor: 1 }.known(), Some(NEWEST));
-        assert_eq!(
-            PromVersion {
-                major: 2,
-                minor: 30
-            }
-            .known(),
-            None
-        );
+        assert_eq!(PromVersion { major: 2, minor: 30 }.known(), None);
     }
 }

@@ -52,11 +52,7 @@ pub enum FaultKind {
 impl Fault {
     /// A fault at `offset` in `field`.
     pub fn new(offset: u64, field: &'static str, kind: FaultKind) -> Fault {
-        Fault {
-            offset,
-            field,
-            kind,
-        }
+        Fault { offset, field, kind }
     }
 
     /// The same fault with its offset moved by `base`, from a slice to its file.
@@ -82,17 +78,11 @@ impl std::fmt::Display for Fault {
         let field = self.field;
         match self.kind {
             FaultKind::Truncated { wanted, left } => {
-                write!(
-                    f,
-                    "{field}: cut off, {wanted} bytes expected and {left} left"
-                )
+                write!(f, "{field}: cut off, {wanted} bytes expected and {left} left")
             }
             FaultKind::VarintOverflow => write!(f, "{field}: a varint of more than 64 bits"),
             FaultKind::Checksum { stored, computed } => {
-                write!(
-                    f,
-                    "{field}: checksum {stored:08x} stored, {computed:08x} computed"
-                )
+                write!(f, "{field}: checksum {stored:08x} stored, {computed:08x} computed")
             }
             FaultKind::Malformed { found, rule } => write!(f, "{field}: found {found}, but {rule}"),
             FaultKind::Unsupported { found } => write!(f, "{field}: {found} is not supported"),
@@ -130,14 +120,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn short(&self, field: &'static str, wanted: u64) -> Fault {
-        Fault::new(
-            self.offset(),
-            field,
-            FaultKind::Truncated {
-                wanted,
-                left: self.left() as u64,
-            },
-        )
+        Fault::new(self.offset(), field, FaultKind::Truncated { wanted, left: self.left() as u64 })
     }
 
     /// A fault that the value just read breaks a rule.
@@ -208,8 +191,7 @@ impl<'a> Cursor<'a> {
     /// A zigzag varint.
     #[inline]
     pub fn varint(&mut self, field: &'static str) -> Result<i64, Fault> {
-        self.uvarint(field)
-            .map(|u| ((u >> 1) as i64) ^ -((u & 1) as i64))
+        self.uvarint(field).map(|u| ((u >> 1) as i64) ^ -((u & 1) as i64))
     }
 
     /// A byte string with a varint length before it.
@@ -236,39 +218,20 @@ mod tests {
     #[test]
     fn varints_at_their_limits() {
         let read = |b: &[u8]| Cursor::new(b, 0).uvarint("x").ok();
-        assert_eq!(
-            read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
-            Some(u64::MAX)
-        );
-        assert_eq!(
-            read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]),
-            None
-        );
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]), Some(u64::MAX));
+        assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]), None);
         assert_eq!(read(&[0x80, 0x00]), Some(0), "overlong is legal");
         assert_eq!(read(&[0x80; 11]), None);
         assert_eq!(read(&[0x80, 0x80]), None);
         let signed = |b: &[u8]| Cursor::new(b, 0).varint("x").ok();
         assert_eq!(signed(&[0x01]), Some(-1));
-        assert_eq!(
-            signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
-            Some(i64::MIN)
-        );
+        assert_eq!(signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]), Some(i64::MIN));
     }
 
     #[test]
     fn a_length_beyond_the_end_is_a_fault_with_its_place() {
         let mut c = Cursor::new(&[0xff, 0xff, 0x03, 1, 2], 100);
         let fault = c.string("symbol").err();
-        assert_eq!(
-            fault,
-            Some(Fault::new(
-                103,
-                "symbol",
-                FaultKind::Truncated {
-                    wanted: 65535,
-                    left: 2
-                }
-            ))
-        );
+        assert_eq!(fault, Some(Fault::new(103, "symbol", FaultKind::Truncated { wanted: 65535, left: 2 })));
     }
 }

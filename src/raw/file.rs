@@ -34,15 +34,12 @@ impl FileBytes {
     pub fn open(path: &Path, mode: ReadMode) -> Result<FileBytes> {
         let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;
         if !meta.is_file() {
-            return Err(
-                Error::new(crate::ErrorKind::Malformed, "a regular file was expected").at(path),
-            );
+            return Err(Error::new(crate::ErrorKind::Malformed, "a regular file was expected").at(path));
         }
         let mut file = File::open(path).map_err(|e| Error::io(path, "open it", &e))?;
         if mode == ReadMode::Read || meta.len() == 0 {
             let mut bytes = Vec::with_capacity(meta.len() as usize);
-            file.read_to_end(&mut bytes)
-                .map_err(|e| Error::io(path, "read it", &e))?;
+            file.read_to_end(&mut bytes).map_err(|e| Error::io(path, "read it", &e))?;
             return Ok(FileBytes(Inner::Owned(bytes)));
         }
         match map(&file) {
@@ -58,10 +55,7 @@ impl FileBytes {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "mapping a file is unsafe by nature; this is the only place"
-)]
+#[expect(unsafe_code, reason = "mapping a file is unsafe by nature; this is the only place")]
 fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
     // SAFETY: the map is read-only and private to this process. The caller vouches that evidence is not truncated
     // while it is read (README, "What it will not do"); a shrinking file ends the process with SIGBUS, and
@@ -96,9 +90,6 @@ mod tests {
                 assert_eq!(read.as_deref().ok(), Some(content));
             }
         }
-        assert!(
-            FileBytes::open(dir.path(), ReadMode::Map).is_err(),
-            "a folder is not a file"
-        );
+        assert!(FileBytes::open(dir.path(), ReadMode::Map).is_err(), "a folder is not a file");
     }
 }

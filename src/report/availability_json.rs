@@ -69,18 +69,8 @@ pub fn document(a: &Availability, j: &Judgement, source: Value) -> Value {
         "undatable".into(),
         json!({"total_requests": python::exact(Some(a.undatable.total)), "successful_requests": python::exact(Some(a.undatable.good))}),
     );
-    counted.insert(
-        "births".into(),
-        a.series.iter().filter(|s| s.counted.born).count().into(),
-    );
-    counted.insert(
-        "resets".into(),
-        a.series
-            .iter()
-            .map(|s| s.counted.resets)
-            .sum::<u64>()
-            .into(),
-    );
+    counted.insert("births".into(), a.series.iter().filter(|s| s.counted.born).count().into());
+    counted.insert("resets".into(), a.series.iter().map(|s| s.counted.resets).sum::<u64>().into());
     put("counted", counted.into());
     let groups: Vec<Value> = a
         .groups
@@ -94,7 +84,7 @@ pub fn document(a: &Availability, j: &Judgement, source: Value) -> Value {
     put("coverage", coverage(&a.coverage));
     put("losses", provenance::losses(&a.losses));
     put("conflicts", provenance::conflicts(&a.conflicts));
-    put("warnings", a.warnings.clone().into());
+    put("warnings", a.warnings.iter().chain(&j.warnings).cloned().collect());
     put("notes", a.notes.clone().into());
     put("series", a.series.iter().map(series).collect());
     if let Some(s) = &a.sliding {
@@ -123,7 +113,7 @@ fn figures_json(f: &Figures) -> Map<String, Value> {
 pub(super) fn coverage(c: &Coverage) -> Value {
     let spans = |list: &[Interval]| -> Value {
         list.iter()
-            .map(|i| json!({"start": rfc3339(i.start), "end": rfc3339(i.end), "seconds": seconds(i.end - i.start)}))
+            .map(|i| json!({"start": rfc3339(i.start), "end": rfc3339(i.end), "seconds": seconds(i.length())}))
             .collect()
     };
     let targets: Vec<Value> = c
@@ -194,10 +184,7 @@ fn windows(s: &Sliding) -> Value {
     let detailed = |d: &Option<Detailed>| {
         d.as_ref().map(|d| {
             let mut m = window(&d.window);
-            m.insert(
-                "start".into(),
-                rfc3339(d.window.end_ms.saturating_sub(s.length_ms)).into(),
-            );
+            m.insert("start".into(), rfc3339(d.window.end_ms.saturating_sub(s.length_ms)).into());
             m.insert("avg_health_status".into(), python::exact(d.health));
             m.insert("p95_latency_seconds".into(), python::exact(d.p95_seconds));
             Value::Object(m)

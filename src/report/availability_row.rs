@@ -49,16 +49,12 @@ pub fn row(source: &str, a: &Availability, j: &Judgement) -> Vec<String> {
         number(a.p95_seconds),
         a.losses.len().to_string(),
         a.conflicts.len().to_string(),
-        a.warnings.len().to_string(),
+        (a.warnings.len() + j.warnings.len()).to_string(),
         a.semantics.name(),
     ]
 }
 
 /// Shortest round-trip digits without an exponent, as spreadsheets like them.
 fn format_plain(x: f64) -> String {
-    if x.is_finite() {
-        format!("{x}")
-    } else {
-        format_shortest(x)
-    }
+    if x.is_finite() { format!("{x}") } else { format_shortest(x) }
 }

@@ -15,19 +15,11 @@ use crate::windows::targets::Coverage;
 const MOST: usize = 12;
 
 /// The report. `explain` adds a row per series.
-pub fn report(
-    source: &str,
-    a: &Availability,
-    j: &Judgement,
-    explain: bool,
-    style: Style,
-) -> String {
+pub fn report(source: &str, a: &Availability, j: &Judgement, explain: bool, style: Style) -> String {
     let mut out = title(style, "API AVAILABILITY REPORT");
     let f = a.deciding();
     let rows = |list: &[(&str, String)]| -> Vec<(String, String)> {
-        list.iter()
-            .map(|(n, v)| ((*n).to_owned(), v.clone()))
-            .collect()
+        list.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect()
     };
     out.push_str(&format!("\nSource: {}\n", crate::labels::printable(source)));
     block(
@@ -37,15 +29,10 @@ pub fn report(
         &rows(&[
             ("Start:", isoformat(a.span.start)),
             ("End:", isoformat(a.span.end)),
-            (
-                "Duration:",
-                format!("{:.1} hours", a.span.length() as f64 / 3_600_000.0),
-            ),
+            ("Duration:", duration(a.span.length())),
         ]),
     );
-    let percent = j
-        .percent
-        .map_or("no requests".to_owned(), |p| format!("{:.2}%", round(p, 2)));
+    let percent = j.percent.map_or("no requests".to_owned(), |p| format!("{:.2}%", round(p, 2)));
     block(
         &mut out,
         style,
@@ -66,23 +53,14 @@ pub fn report(
         Some(v) => format_shortest(v),
         None => "no data".to_owned(),
     };
-    block(
-        &mut out,
-        style,
-        "Additional Metrics:",
-        &rows(&[("Avg Health Status:", health), ("P95 Latency:", p95)]),
-    );
+    block(&mut out, style, "Additional Metrics:", &rows(&[("Avg Health Status:", health), ("P95 Latency:", p95)]));
     let status = match j.verdict {
         Verdict::Met => style.good("✅ PASS"),
         Verdict::NotMet => style.bad("❌ FAIL"),
         Verdict::Unknown => style.warn("❔ UNKNOWN"),
     };
-    let margin = j.percent.map_or("-".to_owned(), |p| {
-        format!(
-            "{:+.2} percentage points",
-            round(p - j.requirement.percent, 2)
-        )
-    });
+    let margin =
+        j.percent.map_or("-".to_owned(), |p| format!("{:+.2} percentage points", round(p - j.requirement.percent, 2)));
     block(
         &mut out,
         style,
@@ -105,33 +83,24 @@ pub fn report(
     }
     list(&mut out, style, "Reasons:", &j.reasons);
     list(&mut out, style, "Losses:", &loss_lines(&a.losses, MOST));
-    let warnings: Vec<String> = a
-        .warnings
-        .iter()
-        .map(|w| crate::labels::printable(w))
-        .collect();
+    let warnings: Vec<String> = a.warnings.iter().chain(&j.warnings).map(|w| crate::labels::printable(w)).collect();
     list(&mut out, style, "Warnings:", &warnings);
-    out.push_str(&format!(
-        "\n{}\n",
-        style.dim(&format!(
-            "Semantics: {} ({})",
-            a.semantics.name(),
-            a.semantics.why
-        ))
-    ));
+    out.push_str(&format!("\n{}\n", style.dim(&format!("Semantics: {} ({})", a.semantics.name(), a.semantics.why))));
     out.push('\n');
     out.push_str(&match j.verdict {
-        Verdict::Met => format!(
-            "🎉 The API met its availability requirement of {}%.\n",
-            j.requirement.percent
-        ),
-        Verdict::NotMet => format!(
-            "⚠️  WARNING: the API did not meet its availability requirement of {}%.\n",
-            j.requirement.percent
-        ),
+        Verdict::Met => format!("🎉 The API met its availability requirement of {}%.\n", j.requirement.percent),
+        Verdict::NotMet => {
+            format!("⚠️  WARNING: the API did not meet its availability requirement of {}%.\n", j.requirement.percent)
+        }
         Verdict::Unknown => "❔ The data cannot say whether the requirement was met.\n".to_owned(),
     });
     out
+}
+
+/// Hours with one decimal, as in the original; where that hides something, the exact length behind it.
+fn duration(ms: i64) -> String {
+    let hours = format!("{:.1} hours", ms as f64 / 3_600_000.0);
+    if ms % 360_000 == 0 { hours } else { format!("{hours} ({})", human_duration(ms)) }
 }
 
 fn figure(x: Option<f64>) -> String {
@@ -149,19 +118,10 @@ fn bounds_and_counts(out: &mut String, style: Style, a: &Availability, j: &Judge
             Mode::Bounded => "",
             Mode::Observed => "  (gaps ignored)",
         };
-        rows.push((
-            "Bounds:".to_owned(),
-            format!("{:.2}% to {:.2}%{note}", b.worst * 100.0, b.best * 100.0),
-        ));
+        rows.push(("Bounds:".to_owned(), format!("{:.2}% to {:.2}%{note}", b.worst * 100.0, b.best * 100.0)));
     }
-    let (name, other) = if a.semantics.counted {
-        ("PromQL:", a.exact)
-    } else {
-        ("Counted:", a.counted)
-    };
-    let ratio = other
-        .ratio()
-        .map_or("no requests".to_owned(), |r| format!("{:.2}%", r * 100.0));
+    let (name, other) = if a.semantics.counted { ("PromQL:", a.exact) } else { ("Counted:", a.counted) };
+    let ratio = other.ratio().map_or("no requests".to_owned(), |r| format!("{:.2}%", r * 100.0));
     let of = match (other.good_or_zero(), other.total) {
         (Some(good), Some(total)) => {
             format!("  ({} of {})", figure(Some(good)), figure(Some(total)))
@@ -172,10 +132,7 @@ fn bounds_and_counts(out: &mut String, style: Style, a: &Availability, j: &Judge
     if a.undatable.total > 0.0 {
         rows.push((
             "Undatable:".to_owned(),
-            format!(
-                "{} requests at the start of the window",
-                figure(Some(a.undatable.total))
-            ),
+            format!("{} requests at the start of the window", figure(Some(a.undatable.total))),
         ));
     }
     block(out, style, "What the Data Leave Open:", &rows);
@@ -188,25 +145,16 @@ pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
         if c.uncovered_ms == 0 {
             "100% of the window".to_owned()
         } else {
-            format!(
-                "{:.3}% of the window, {} without",
-                c.ratio * 100.0,
-                human_duration(c.uncovered_ms)
-            )
+            format!("{:.3}% of the window, {} without", c.ratio * 100.0, human_duration(c.uncovered_ms))
         },
     )];
     if !c.from_up {
-        rows.push((
-            "".to_owned(),
-            "judged by the selected series, since there is no `up`".to_owned(),
-        ));
+        rows.push(("".to_owned(), "judged by the selected series, since there is no `up`".to_owned()));
     }
     for t in c.targets.iter().take(MOST) {
         let name = crate::windows::targets::TargetId::of(&t.labels).display();
         let interval = t.interval_ms.map_or("unknown".to_owned(), human_duration);
-        let up = t
-            .up_ratio
-            .map_or(String::new(), |u| format!(", up {:.2}%", u * 100.0));
+        let up = t.up_ratio.map_or(String::new(), |u| format!(", up {:.2}%", u * 100.0));
         let outage = match t.longest_outage {
             Some(i) => format!(", longest outage {}", span(i)),
             None => String::new(),
@@ -223,64 +171,34 @@ pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
         ));
     }
     if c.targets.len() > MOST {
-        rows.push((
-            "".to_owned(),
-            format!(
-                "and {} more targets (--format json lists all)",
-                c.targets.len() - MOST
-            ),
-        ));
+        rows.push(("".to_owned(), format!("and {} more targets (--format json lists all)", c.targets.len() - MOST)));
     }
-    let largest = c.gaps.iter().max_by_key(|g| g.end - g.start);
+    let largest = c.gaps.iter().max_by_key(|g| g.length());
     if let Some(gap) = largest {
-        rows.push((
-            "Longest gap:".to_owned(),
-            format!("{} ({} in all)", span(*gap), c.gaps.len()),
-        ));
+        rows.push(("Longest gap:".to_owned(), format!("{} ({} in all)", span(*gap), c.gaps.len())));
     }
     block(out, style, "Coverage:", &rows);
 }
 
 fn span(i: Interval) -> String {
-    format!(
-        "{} from {} to {}",
-        human_duration(i.end - i.start),
-        rfc3339(i.start),
-        rfc3339(i.end)
-    )
+    format!("{} from {} to {}", human_duration(i.length()), rfc3339(i.start), rfc3339(i.end))
 }
 
 fn groups(out: &mut String, style: Style, a: &Availability) {
     let mut table = Table::new(&["group", "promql", "counted"]);
     for g in &a.groups {
-        let name: Vec<String> = g
-            .labels
-            .iter()
-            .map(|(k, v)| format!("{k}={}", crate::labels::quoted(v.as_bytes())))
-            .collect();
-        table.rows.push(vec![
-            name.join(" "),
-            figure(g.exact),
-            figure(Some(g.counted)),
-        ]);
+        let name: Vec<String> =
+            g.labels.iter().map(|(k, v)| format!("{k}={}", crate::labels::quoted(v.as_bytes()))).collect();
+        table.rows.push(vec![name.join(" "), figure(g.exact), figure(Some(g.counted))]);
     }
     out.push_str(&format!("\n{}\n", style.bold("Requests by Group:")));
     indent(out, &table.to_text());
 }
 
 fn series(out: &mut String, style: Style, a: &Availability) {
-    let mut table = Table::new(&[
-        "series",
-        "baseline",
-        "first",
-        "last",
-        "resets",
-        "births",
-        "counted",
-        "promql_increase",
-    ]);
-    let point =
-        |p: Option<(i64, f64)>| p.map_or("-".to_owned(), |(t, v)| format!("{v} @ {}", rfc3339(t)));
+    let mut table =
+        Table::new(&["series", "baseline", "first", "last", "resets", "births", "counted", "promql_increase"]);
+    let point = |p: Option<(i64, f64)>| p.map_or("-".to_owned(), |(t, v)| format!("{v} @ {}", rfc3339(t)));
     let number = |x: Option<f64>| x.map_or("-".to_owned(), |x| format!("{x}"));
     for s in &a.series {
         table.rows.push(vec![
@@ -299,16 +217,8 @@ fn series(out: &mut String, style: Style, a: &Availability) {
         String::new(),
         String::new(),
         String::new(),
-        a.series
-            .iter()
-            .map(|s| s.counted.resets)
-            .sum::<u64>()
-            .to_string(),
-        a.series
-            .iter()
-            .filter(|s| s.counted.born)
-            .count()
-            .to_string(),
+        a.series.iter().map(|s| s.counted.resets).sum::<u64>().to_string(),
+        a.series.iter().filter(|s| s.counted.born).count().to_string(),
         number(a.counted.total),
         number(a.exact.total),
     ]);
@@ -320,24 +230,12 @@ fn sliding(out: &mut String, style: Style, a: &Availability) {
     let Some(s) = &a.sliding else { return };
     let mut rows = vec![(
         "Evaluated:".to_owned(),
-        format!(
-            "{} windows of {}, every {}",
-            s.windows.len(),
-            human_duration(s.length_ms),
-            human_duration(s.step_ms)
-        ),
+        format!("{} windows of {}, every {}", s.windows.len(), human_duration(s.length_ms), human_duration(s.step_ms)),
     )];
     for (name, d) in [("Worst:", &s.worst), ("Best:", &s.best), ("Last:", &s.last)] {
         if let Some(d) = d {
-            let ratio = d
-                .window
-                .figures
-                .ratio()
-                .map_or("no requests".to_owned(), |r| format!("{:.2}%", r * 100.0));
-            rows.push((
-                name.to_owned(),
-                format!("{ratio}, ending {}", rfc3339(d.window.end_ms)),
-            ));
+            let ratio = d.window.figures.ratio().map_or("no requests".to_owned(), |r| format!("{:.2}%", r * 100.0));
+            rows.push((name.to_owned(), format!("{ratio}, ending {}", rfc3339(d.window.end_ms))));
         }
     }
     block(out, style, "Sliding Windows:", &rows);

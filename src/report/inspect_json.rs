@@ -73,36 +73,19 @@ pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value
     put("duplicate_samples", inventory.ledger.duplicates.into());
     put("encodings", encoding_list(&encodings(inventory)));
     put("blocks", blocks.into());
-    let shadowed: Vec<Value> = source
-        .shadowed
-        .iter()
-        .map(|s| json!({"ulid": s.ulid.to_string(), "directory": s.rel, "why": s.why}))
-        .collect();
+    let shadowed: Vec<Value> =
+        source.shadowed.iter().map(|s| json!({"ulid": s.ulid.to_string(), "directory": s.rel, "why": s.why})).collect();
     put("shadowed_blocks", shadowed.into());
     let metrics: Vec<Value> = inventory
         .metrics
         .iter()
-        .map(
-            |m| json!({"name": m.name, "series": m.series, "samples": m.samples, "bytes": m.bytes}),
-        )
+        .map(|m| json!({"name": m.name, "series": m.series, "samples": m.samples, "bytes": m.bytes}))
         .collect();
     put("metrics", metrics.into());
-    put(
-        "coverage",
-        inventory.coverage.as_ref().map_or(Value::Null, coverage),
-    );
-    put(
-        "server",
-        inventory.semantics.as_ref().map_or(
-            Value::Null,
-            |s| json!({"semantics": s.name(), "why": s.why}),
-        ),
-    );
+    put("coverage", inventory.coverage.as_ref().map_or(Value::Null, coverage));
+    put("server", inventory.semantics.as_ref().map_or(Value::Null, |s| json!({"semantics": s.name(), "why": s.why})));
     put("losses", provenance::losses(&inventory.ledger.losses));
-    put(
-        "conflicts",
-        provenance::conflicts(&inventory.ledger.conflicts),
-    );
+    put("conflicts", provenance::conflicts(&inventory.ledger.conflicts));
     put("notes", inventory.ledger.notes.clone().into());
     put("source", provenance_source);
     put("tool", provenance::tool());

@@ -23,41 +23,24 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
     match inventory.interval {
         Some(i) => {
             row("First sample:", rfc3339(i.start));
-            row(
-                "Last sample:",
-                format!("{}  ({})", rfc3339(i.end), human_duration(i.end - i.start)),
-            );
+            row("Last sample:", format!("{}  ({})", rfc3339(i.end), human_duration(i.length())));
         }
         None => row("Samples:", "none".to_owned()),
     }
     row("Series:", n(inventory.series));
     row("Float samples:", n(inventory.served));
     if inventory.histograms > 0 {
-        row(
-            "Native histograms:",
-            format!(
-                "{} (found, not decoded by this release)",
-                n(inventory.histograms)
-            ),
-        );
+        row("Native histograms:", format!("{} (found, not decoded by this release)", n(inventory.histograms)));
     }
-    row(
-        "Deleted:",
-        format!("{} by tombstones", n(inventory.ledger.deleted)),
-    );
-    row(
-        "Duplicates:",
-        format!("{} in overlapping blocks", n(inventory.ledger.duplicates)),
-    );
+    row("Deleted:", format!("{} by tombstones", n(inventory.ledger.deleted)));
+    row("Duplicates:", format!("{} in overlapping blocks", n(inventory.ledger.duplicates)));
     row("Conflicts:", n(inventory.ledger.conflicts.len() as u64));
     if let Some(s) = &inventory.semantics {
         row("Semantics:", format!("{} ({})", s.name(), s.why));
     }
     block(&mut out, style, "Contents:", &rows);
 
-    let mut table = Table::new(&[
-        "block", "start", "end", "level", "series", "chunks", "samples", "bytes", "hints",
-    ]);
+    let mut table = Table::new(&["block", "start", "end", "level", "series", "chunks", "samples", "bytes", "hints"]);
     for (b, account) in source.blocks.iter().zip(&inventory.blocks).take(MOST) {
         let meta = &b.block.meta;
         let samples: u64 = account.count.encodings.values().map(|e| e.samples).sum();
@@ -70,84 +53,39 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
             account.chunks.to_string(),
             samples.to_string(),
             b.block.segment_bytes().to_string(),
-            if meta.hints.is_empty() {
-                "-".to_owned()
-            } else {
-                printable(&meta.hints.join(" "))
-            },
+            if meta.hints.is_empty() { "-".to_owned() } else { printable(&meta.hints.join(" ")) },
         ]);
     }
     section(&mut out, style, "Blocks:", &table, source.blocks.len());
     let mut table = Table::new(&["encoding", "chunks", "samples", "bytes", "bytes_per_sample"]);
     for (e, c) in encodings(inventory) {
-        let per = if c.samples == 0 {
-            "-".to_owned()
-        } else {
-            format!("{:.2}", c.bytes as f64 / c.samples as f64)
-        };
-        table.rows.push(vec![
-            e.name(),
-            c.chunks.to_string(),
-            c.samples.to_string(),
-            c.bytes.to_string(),
-            per,
-        ]);
+        let per = if c.samples == 0 { "-".to_owned() } else { format!("{:.2}", c.bytes as f64 / c.samples as f64) };
+        table.rows.push(vec![e.name(), c.chunks.to_string(), c.samples.to_string(), c.bytes.to_string(), per]);
     }
     section(&mut out, style, "Encodings:", &table, table.rows.len());
     let mut table = Table::new(&["metric", "series", "samples", "bytes"]);
     for m in inventory.metrics.iter().take(MOST) {
-        let name = if m.name.is_empty() {
-            "(no name)".to_owned()
-        } else {
-            printable(&m.name)
-        };
-        table.rows.push(vec![
-            name,
-            m.series.to_string(),
-            m.samples.to_string(),
-            m.bytes.to_string(),
-        ]);
+        let name = if m.name.is_empty() { "(no name)".to_owned() } else { printable(&m.name) };
+        table.rows.push(vec![name, m.series.to_string(), m.samples.to_string(), m.bytes.to_string()]);
     }
-    section(
-        &mut out,
-        style,
-        "Metrics by Size:",
-        &table,
-        inventory.metrics.len(),
-    );
+    section(&mut out, style, "Metrics by Size:", &table, inventory.metrics.len());
     if let Some(c) = &inventory.coverage {
         coverage(&mut out, style, c);
     }
-    let shadowed: Vec<String> = source
-        .shadowed
-        .iter()
-        .map(|s| format!("{}: {}", printable(&s.rel), s.why))
-        .collect();
+    let shadowed: Vec<String> = source.shadowed.iter().map(|s| format!("{}: {}", printable(&s.rel), s.why)).collect();
     list(&mut out, style, "Blocks Not Served:", &shadowed);
     let disagreements: Vec<String> = source
         .blocks
         .iter()
         .zip(&inventory.blocks)
-        .flat_map(|(b, a)| {
-            a.disagreements
-                .iter()
-                .map(|d| format!("{}: {d}", b.block.meta.ulid))
-        })
+        .flat_map(|(b, a)| a.disagreements.iter().map(|d| format!("{}: {d}", b.block.meta.ulid)))
         .collect();
-    list(
-        &mut out,
-        style,
-        "Accounts That Do Not Add Up:",
-        &disagreements,
-    );
+    list(&mut out, style, "Accounts That Do Not Add Up:", &disagreements);
     let (losses, notes) = ledger_lines(&inventory.ledger, MOST);
     list(&mut out, style, "Losses:", &losses);
     list(&mut out, style, "Notes:", &notes);
     if losses.is_empty() && disagreements.is_empty() {
-        out.push_str(&format!(
-            "\n{}\n",
-            style.good("No damage seen; every account adds up.")
-        ));
+        out.push_str(&format!("\n{}\n", style.good("No damage seen; every account adds up.")));
     }
     out
 }
@@ -159,9 +97,6 @@ fn section(out: &mut String, style: Style, heading: &str, table: &Table, all: us
     out.push_str(&format!("\n{}\n", style.bold(heading)));
     indent(out, &table.to_text());
     if all > table.rows.len() {
-        out.push_str(&format!(
-            "  and {} more (--format json lists all)\n",
-            all - table.rows.len()
-        ));
+        out.push_str(&format!("  and {} more (--format json lists all)\n", all - table.rows.len()));
     }
 }

@@ -23,10 +23,7 @@ pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
         entry.insert("ulid".into(), meta.ulid.to_string().into());
         entry.insert("min_time".into(), meta.min_time_ms.into());
         entry.insert("max_time".into(), meta.max_time_ms.into());
-        entry.insert(
-            "meta_sha256".into(),
-            digest::sha256_file(&b.block.dir.join("meta.json"))?.into(),
-        );
+        entry.insert("meta_sha256".into(), digest::sha256_file(&b.block.dir.join("meta.json"))?.into());
         if all_digests {
             entry.insert("files".into(), files(&b.block.dir)?);
         }
@@ -37,10 +34,7 @@ pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
 
 fn files(dir: &Path) -> Result<Value> {
     let list = digest::sha256_block(dir)?;
-    Ok(list
-        .into_iter()
-        .map(|(path, bytes, sha256)| json!({"path": path, "bytes": bytes, "sha256": sha256}))
-        .collect())
+    Ok(list.into_iter().map(|(path, bytes, sha256)| json!({"path": path, "bytes": bytes, "sha256": sha256})).collect())
 }
 
 /// `losses[]`.
@@ -50,9 +44,8 @@ pub fn losses(losses: &[Loss]) -> Value {
 
 /// `conflicts{count, first}`.
 pub fn conflicts(conflicts: &[Conflict]) -> Value {
-    let first = conflicts
-        .first()
-        .map(|c| json!({"series": c.series.to_json(), "time": rfc3339(c.t_ms), "time_ms": c.t_ms}));
+    let first =
+        conflicts.first().map(|c| json!({"series": c.series.to_json(), "time": rfc3339(c.t_ms), "time_ms": c.t_ms}));
     json!({"count": conflicts.len(), "first": first})
 }
 
@@ -60,22 +53,14 @@ pub fn conflicts(conflicts: &[Conflict]) -> Value {
 pub fn loss_lines(list: &[Loss], most: usize) -> Vec<String> {
     let mut lines: Vec<String> = list.iter().take(most).map(Loss::to_line).collect();
     if list.len() > most {
-        lines.push(format!(
-            "and {} more (--format json lists all)",
-            list.len() - most
-        ));
+        lines.push(format!("and {} more (--format json lists all)", list.len() - most));
     }
     lines
 }
 
 /// A ledger for a person: losses, then notes.
 pub fn ledger_lines(ledger: &Ledger, most: usize) -> (Vec<String>, Vec<String>) {
-    let mut notes: Vec<String> = ledger
-        .notes
-        .iter()
-        .take(most)
-        .map(|n| crate::labels::printable(n))
-        .collect();
+    let mut notes: Vec<String> = ledger.notes.iter().take(most).map(|n| crate::labels::printable(n)).collect();
     if ledger.notes.len() > most {
         notes.push(format!("and {} more", ledger.notes.len() - most));
     }

@@ -19,11 +19,7 @@ pub fn int(x: f64) -> Value {
 /// A rounded figure; NaN and infinities, which JSON cannot hold, are null.
 pub fn rounded(x: f64, digits: usize) -> Value {
     let r = round(x, digits);
-    if r.is_finite() {
-        Value::from(r)
-    } else {
-        Value::Null
-    }
+    if r.is_finite() { Value::from(r) } else { Value::Null }
 }
 
 /// A figure as its shortest round-trip double; `None` is null, what JSON cannot hold is a string.
@@ -47,11 +43,7 @@ pub fn thousands(x: f64) -> String {
         }
         out.push(c);
     }
-    if x.trunc() < 0.0 {
-        format!("-{out}")
-    } else {
-        out
-    }
+    if x.trunc() < 0.0 { format!("-{out}") } else { out }
 }
 
 #[cfg(test)]

@@ -9,11 +9,7 @@ pub struct Style {
 
 impl Style {
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.color {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     /// A heading.
@@ -48,22 +44,13 @@ pub fn title(style: Style, text: &str) -> String {
     let bar = "═".repeat(WIDTH);
     let left = (WIDTH - text.chars().count().min(WIDTH)) / 2;
     let right = WIDTH - left - text.chars().count().min(WIDTH);
-    format!(
-        "╔{bar}╗\n║{}{}{}║\n╚{bar}╝\n",
-        " ".repeat(left),
-        style.bold(text),
-        " ".repeat(right)
-    )
+    format!("╔{bar}╗\n║{}{}{}║\n╚{bar}╝\n", " ".repeat(left), style.bold(text), " ".repeat(right))
 }
 
 /// A heading and its rows, names aligned.
 pub fn block(out: &mut String, style: Style, heading: &str, rows: &[(String, String)]) {
     out.push_str(&format!("\n{}\n", style.bold(heading)));
-    let width = rows
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in rows {
         let pad = width - name.chars().count();
         out.push_str(&format!("  {name}{} {value}\n", " ".repeat(pad)));

@@ -12,10 +12,7 @@ pub struct Table {
 impl Table {
     /// A table of these columns, without rows.
     pub fn new(columns: &[&'static str]) -> Table {
-        Table {
-            columns: columns.to_vec(),
-            rows: Vec::new(),
-        }
+        Table { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Aligned text; numbers to the right, two blanks between the columns.
@@ -23,22 +20,12 @@ impl Table {
         let numeric = |i: usize| {
             self.rows.iter().all(|r| {
                 r.get(i).is_none_or(|c| {
-                    c.is_empty()
-                        || c == "-"
-                        || c.trim_end_matches('%')
-                            .replace(',', "")
-                            .parse::<f64>()
-                            .is_ok()
+                    c.is_empty() || c == "-" || c.trim_end_matches('%').replace(',', "").parse::<f64>().is_ok()
                 })
             })
         };
         let width = |i: usize, name: &str| {
-            self.rows
-                .iter()
-                .filter_map(|r| r.get(i))
-                .map(|c| c.chars().count())
-                .chain([name.chars().count()])
-                .max()
+            self.rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).chain([name.chars().count()]).max()
         };
         let mut out = String::new();
         let header: Vec<String> = self.columns.iter().map(|c| (*c).to_owned()).collect();
@@ -46,11 +33,7 @@ impl Table {
             let mut line = String::new();
             for (i, cell) in row.iter().enumerate() {
                 let name = self.columns.get(i).copied().unwrap_or_default();
-                let pad = " ".repeat(
-                    width(i, name)
-                        .unwrap_or(0)
-                        .saturating_sub(cell.chars().count()),
-                );
+                let pad = " ".repeat(width(i, name).unwrap_or(0).saturating_sub(cell.chars().count()));
                 if i > 0 {
                     line.push_str("  ");
                 }
@@ -71,10 +54,7 @@ impl Table {
     /// RFC 4180 CSV with a header line; lines end in `\n`.
     pub fn to_csv(&self) -> String {
         let header: Vec<String> = self.columns.iter().map(|c| (*c).to_owned()).collect();
-        std::iter::once(&header)
-            .chain(&self.rows)
-            .map(|row| csv_line(row))
-            .collect()
+        std::iter::once(&header).chain(&self.rows).map(|row| csv_line(row)).collect()
     }
 }
 
@@ -84,16 +64,9 @@ pub fn csv_line(cells: &[String]) -> String {
         .iter()
         .map(|c| {
             let number = c.parse::<f64>().is_ok();
-            let c = if !number && c.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-                format!("'{c}")
-            } else {
-                c.clone()
-            };
-            if c.contains(['"', ',', '\n', '\r']) {
-                format!("\"{}\"", c.replace('"', "\"\""))
-            } else {
-                c
-            }
+            let c =
+                if !number && c.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{c}") } else { c.clone() };
+            if c.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", c.replace('"', "\"\"")) } else { c }
         })
         .collect();
     format!("{}\n", quoted.join(","))

@@ -27,12 +27,8 @@ pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: 
     let best = match &u.best {
         None => json!({"start": null, "end": null, "switch_count": 0, "switches": []}),
         Some(b) => {
-            let mut inside: Vec<usize> = b
-                .updates
-                .iter()
-                .filter_map(|i| u.updates.get(*i))
-                .flat_map(|x| x.switches.iter().copied())
-                .collect();
+            let mut inside: Vec<usize> =
+                b.updates.iter().filter_map(|i| u.updates.get(*i)).flat_map(|x| x.switches.iter().copied()).collect();
             inside.sort_unstable();
             json!({
                 "start": isoformat(b.start_ms),
@@ -105,10 +101,7 @@ pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: 
         })
         .collect();
     put("series", series.into());
-    put(
-        "semantics",
-        json!({"name": "counted", "data": u.semantics.name(), "why": u.semantics.why}),
-    );
+    put("semantics", json!({"name": "counted", "data": u.semantics.name(), "why": u.semantics.why}));
     put("evaluated_at_ms", u.span.end.into());
     put("source", source);
     put("tool", provenance::tool());

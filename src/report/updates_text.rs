@@ -24,9 +24,7 @@ pub fn report(
 ) -> String {
     let mut out = title(style, "MODEL UPDATE VERIFICATION REPORT");
     let rows = |list: &[(&str, String)]| -> Vec<(String, String)> {
-        list.iter()
-            .map(|(n, v)| ((*n).to_owned(), v.clone()))
-            .collect()
+        list.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect()
     };
     out.push_str(&format!("\nSource: {}\n", printable(source)));
     block(
@@ -36,10 +34,7 @@ pub fn report(
         &rows(&[
             ("Start:", isoformat(u.span.start)),
             ("End:", isoformat(u.span.end)),
-            (
-                "Duration:",
-                format!("{} days", u.span.length().div_euclid(86_400_000)),
-            ),
+            ("Duration:", format!("{} days", u.span.length().div_euclid(86_400_000))),
         ]),
     );
     let replicas = u.switches.len() - u.updates.len().min(u.switches.len());
@@ -52,10 +47,7 @@ pub fn report(
             (
                 "Distinct updates:",
                 if replicas > 0 {
-                    format!(
-                        "{} ({replicas} switches of further replicas joined them)",
-                        u.updates.len()
-                    )
+                    format!("{} ({replicas} switches of further replicas joined them)", u.updates.len())
                 } else {
                     u.updates.len().to_string()
                 },
@@ -64,14 +56,8 @@ pub fn report(
     );
     let line = |i: usize, s: &ModelSwitch| {
         let replica = crate::windows::targets::TargetId::of(&s.replica).display();
-        let after = s.after_ms.map_or("first sample".to_owned(), |a| {
-            format!("after {}", rfc3339(a))
-        });
-        let doubt = if s.undatable {
-            ", may lie before the period"
-        } else {
-            ""
-        };
+        let after = s.after_ms.map_or("first sample".to_owned(), |a| format!("after {}", rfc3339(a)));
+        let doubt = if s.undatable { ", may lie before the period" } else { "" };
         format!(
             "{}. [{}] {} → {}   {}, {after}{doubt}",
             i + 1,
@@ -90,17 +76,10 @@ pub fn report(
             out.push_str(&format!("  {}\n", line(i, s)));
         }
         if items.len() > MOST {
-            out.push_str(&format!(
-                "  and {} more (--format json lists all)\n",
-                items.len() - MOST
-            ));
+            out.push_str(&format!("  and {} more (--format json lists all)\n", items.len() - MOST));
         }
     };
-    numbered(
-        &mut out,
-        "All Model Switches:",
-        &u.switches.iter().collect::<Vec<_>>(),
-    );
+    numbered(&mut out, "All Model Switches:", &u.switches.iter().collect::<Vec<_>>());
     if let Some(b) = &u.best {
         block(
             &mut out,
@@ -130,23 +109,9 @@ pub fn report(
         style,
         "Requirement Check:",
         &rows(&[
-            (
-                "Required:",
-                format!(
-                    "≥{} updates within {}",
-                    j.requirement.minimum,
-                    human_duration(within_ms)
-                ),
-            ),
-            (
-                "Actual:",
-                u.best.as_ref().map_or(0, |b| b.updates.len()).to_string(),
-            ),
-            (
-                "Possible:",
-                j.best
-                    .map_or("no upper bound".to_owned(), |b| format!("at most {b}")),
-            ),
+            ("Required:", format!("≥{} updates within {}", j.requirement.minimum, human_duration(within_ms))),
+            ("Actual:", u.best.as_ref().map_or(0, |b| b.updates.len()).to_string()),
+            ("Possible:", j.best.map_or("no upper bound".to_owned(), |b| format!("at most {b}"))),
             ("Status:", status),
         ]),
     );
@@ -155,26 +120,14 @@ pub fn report(
     if explain {
         explained(&mut out, style, u);
     }
-    list(
-        &mut out,
-        style,
-        "Reasons:",
-        &j.reasons.iter().map(|r| printable(r)).collect::<Vec<_>>(),
-    );
+    list(&mut out, style, "Reasons:", &j.reasons.iter().map(|r| printable(r)).collect::<Vec<_>>());
     list(&mut out, style, "Losses:", &loss_lines(&u.losses, 12));
-    list(
-        &mut out,
-        style,
-        "Warnings:",
-        &u.warnings.iter().map(|w| printable(w)).collect::<Vec<_>>(),
-    );
+    list(&mut out, style, "Warnings:", &u.warnings.iter().map(|w| printable(w)).collect::<Vec<_>>());
     out.push('\n');
     out.push_str(&match j.verdict {
-        Verdict::Met => format!(
-            "🎉 At least {} model updates within {}.\n",
-            j.requirement.minimum,
-            human_duration(within_ms)
-        ),
+        Verdict::Met => {
+            format!("🎉 At least {} model updates within {}.\n", j.requirement.minimum, human_duration(within_ms))
+        }
         Verdict::NotMet => {
             format!(
                 "⚠️  WARNING: fewer than {} model updates within {}.\n",
@@ -188,11 +141,7 @@ pub fn report(
 }
 
 fn window_name(within_ms: DurationMs) -> String {
-    if within_ms % 86_400_000 == 0 {
-        format!("{}-Day", within_ms / 86_400_000)
-    } else {
-        human_duration(within_ms)
-    }
+    if within_ms % 86_400_000 == 0 { format!("{}-Day", within_ms / 86_400_000) } else { human_duration(within_ms) }
 }
 
 fn served(out: &mut String, style: Style, u: &ModelUpdates) {
@@ -212,19 +161,13 @@ fn served(out: &mut String, style: Style, u: &ModelUpdates) {
     out.push_str(&format!("\n{}\n", style.bold("Served Versions:")));
     indent(out, &table.to_text());
     if u.served.len() > MOST {
-        out.push_str(&format!(
-            "  and {} more (--format json lists all)\n",
-            u.served.len() - MOST
-        ));
+        out.push_str(&format!("  and {} more (--format json lists all)\n", u.served.len() - MOST));
     }
 }
 
 fn explained(out: &mut String, style: Style, u: &ModelUpdates) {
-    let mut table = Table::new(&[
-        "series", "baseline", "first", "last", "resets", "births", "counted",
-    ]);
-    let point =
-        |p: Option<(i64, f64)>| p.map_or("-".to_owned(), |(t, v)| format!("{v} @ {}", rfc3339(t)));
+    let mut table = Table::new(&["series", "baseline", "first", "last", "resets", "births", "counted"]);
+    let point = |p: Option<(i64, f64)>| p.map_or("-".to_owned(), |(t, v)| format!("{v} @ {}", rfc3339(t)));
     for s in &u.series {
         let w = &s.counted;
         table.rows.push(vec![

@@ -1,5 +1,8 @@
 //! Merging the sources of one series (`storage/merge.go: chainSampleIterator`).
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use crate::gosort::Heap;
 use crate::sample::Samples;
 
@@ -17,60 +20,34 @@ pub(super) struct Union {
 /// contradictions the result does not depend on the order of the sources.
 pub(super) fn union(runs: &[Samples]) -> Union {
     let mut out = Union::default();
-    let mut at = vec![0usize; runs.len()];
-    loop {
-        let head = |i: usize, at: &[usize]| -> Option<(i64, u64)> {
-            let run = runs.get(i)?;
-            let k = *at.get(i)?;
-            Some((*run.ts.get(k)?, *run.bits.get(k)?))
-        };
-        let Some(t) = (0..runs.len())
-            .filter_map(|i| head(i, &at))
-            .map(|(t, _)| t)
-            .min()
-        else {
-            return out;
-        };
-        let mut chosen: Option<u64> = None;
-        let mut differs = false;
-        for i in 0..runs.len() {
-            let Some((ti, bits)) = head(i, &at) else {
-                continue;
-            };
-            if ti != t {
-                continue;
-            }
-            if let Some(k) = at.get_mut(i) {
-                *k += 1;
-            }
-            match chosen {
-                None => chosen = Some(bits),
-                Some(first) => {
-                    out.duplicates += 1;
-                    differs |= first != bits;
+    let head = |run: usize, at: usize| -> Option<Reverse<(i64, usize, usize)>> {
+        Some(Reverse((*runs.get(run)?.ts.get(at)?, run, at)))
+    };
+    let bits_of = |run: usize, at: usize| runs.get(run).and_then(|r| r.bits.get(at)).copied().unwrap_or(0);
+    // The least time first, of equal times the first source.
+    let mut heap: BinaryHeap<Reverse<(i64, usize, usize)>> = (0..runs.len()).filter_map(|run| head(run, 0)).collect();
+    while let Some(Reverse((t, run, at))) = heap.pop() {
+        heap.extend(head(run, at + 1));
+        let bits = bits_of(run, at);
+        match (out.samples.ts.last(), out.samples.bits.last()) {
+            (Some(last), Some(first)) if *last == t => {
+                out.duplicates += 1;
+                if *first != bits && out.conflicts.last() != Some(&t) {
+                    out.conflicts.push(t);
                 }
             }
-        }
-        if let Some(bits) = chosen {
-            out.samples.push(t, bits);
-        }
-        if differs {
-            out.conflicts.push(t);
+            _ => out.samples.push(t, bits),
         }
     }
+    out
 }
 
 /// What a server returns when it reads from the start: at a tie the source that is not current wins, and ties among
 /// waiting sources go as Go's heap pops them. The sources are in the order of the merging series set.
 pub(super) fn serve(runs: &[Samples]) -> Samples {
     let mut out = Samples::default();
-    let t_of =
-        |cursor: &(usize, usize)| runs.get(cursor.0).and_then(|r| r.ts.get(cursor.1)).copied();
-    let bits_of = |cursor: &(usize, usize)| {
-        runs.get(cursor.0)
-            .and_then(|r| r.bits.get(cursor.1))
-            .copied()
-    };
+    let t_of = |cursor: &(usize, usize)| runs.get(cursor.0).and_then(|r| r.ts.get(cursor.1)).copied();
+    let bits_of = |cursor: &(usize, usize)| runs.get(cursor.0).and_then(|r| r.bits.get(cursor.1)).copied();
     let less = |a: &(usize, usize), b: &(usize, usize)| t_of(a) < t_of(b);
     let mut heap = Heap::default();
     for (i, run) in runs.iter().enumerate().skip(1) {
@@ -131,10 +108,7 @@ mod tests {
     use super::*;
 
     fn run(ts: &[i64], v: u64) -> Samples {
-        Samples {
-            ts: ts.to_vec(),
-            bits: vec![v; ts.len()],
-        }
+        Samples { ts: ts.to_vec(), bits: vec![v; ts.len()] }
     }
 
     #[test]
@@ -145,31 +119,19 @@ mod tests {
 
     #[test]
     fn the_later_starting_source_wins_the_overlap() {
-        assert_eq!(
-            serve(&[run(&[1, 2, 3], 1), run(&[2, 3, 4], 2)]).bits,
-            [1, 2, 2, 2]
-        );
-        assert_eq!(
-            serve(&[run(&[2, 3, 4], 1), run(&[1, 2, 3], 2)]).bits,
-            [2, 1, 1, 1]
-        );
+        assert_eq!(serve(&[run(&[1, 2, 3], 1), run(&[2, 3, 4], 2)]).bits, [1, 2, 2, 2]);
+        assert_eq!(serve(&[run(&[2, 3, 4], 1), run(&[1, 2, 3], 2)]).bits, [2, 1, 1, 1]);
     }
 
     #[test]
     fn three_sources_rotate() {
         let ts = [1, 2, 3, 4, 5, 6];
-        assert_eq!(
-            serve(&[run(&ts, 1), run(&ts, 2), run(&ts, 3)]).bits,
-            [2, 1, 3, 2, 1, 3]
-        );
+        assert_eq!(serve(&[run(&ts, 1), run(&ts, 2), run(&ts, 3)]).bits, [2, 1, 3, 2, 1, 3]);
     }
 
     #[test]
     fn union_tells_repetitions_from_contradictions() {
         let u = union(&[run(&[1, 2], 1), run(&[2, 3], 1), run(&[3], 9)]);
-        assert_eq!(
-            (u.samples.ts.as_slice(), u.duplicates, u.conflicts),
-            (&[1, 2, 3][..], 2, vec![3])
-        );
+        assert_eq!((u.samples.ts.as_slice(), u.duplicates, u.conflicts), (&[1, 2, 3][..], 2, vec![3]));
     }
 }

@@ -1,8 +1,11 @@
 //! What was measured: decoding the chunks of a series, applying tombstones, merging its sources.
 
 mod chain;
+mod exclusive;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -15,6 +18,7 @@ use crate::source::Source;
 use crate::time::Interval;
 use crate::tsdb::block::ChunkOutcome;
 use crate::tsdb::chunkenc::{Encoding, claimed_samples};
+use exclusive::Budget;
 
 /// A series with its float samples inside some interval, merged from all blocks, deletions applied.
 #[derive(Debug, Clone, Default)]
@@ -100,78 +104,266 @@ pub fn load_selected(
     interval: Interval,
     reach: Reach,
 ) -> Loaded {
-    let loaded: Vec<LoadedSeries> = series
-        .par_iter()
-        .map(|s| load(source, s, interval, reach))
-        .collect();
-    for s in &loaded {
+    let series = exclusive_chunks(source, series, &mut ledger);
+    let mut loaded = load_exclusive(source, &series, interval, reach);
+    if let Err(overdrawn) = &loaded {
+        let rest = exclusive::without_blocks(source, &series, overdrawn, &mut ledger);
+        loaded = load_exclusive(source, &rest, interval, reach);
+    }
+    let series = loaded.unwrap_or_default();
+    for s in &series {
         ledger.absorb(s.ledger.clone());
     }
     ledger.settle();
-    Loaded {
-        series: loaded,
-        ledger,
+    Loaded { series, ledger }
+}
+
+/// The series with each chunk in one of them only, for loading them one by one; a chunk that several name is a loss.
+pub fn exclusive_chunks<'a>(
+    source: &Source,
+    series: &'a [MergedSeries],
+    ledger: &mut Ledger,
+) -> Cow<'a, [MergedSeries]> {
+    let shared = exclusive::shared_chunks(source, series);
+    if shared.is_empty() {
+        return Cow::Borrowed(series);
     }
+    Cow::Owned(exclusive::without(source, series, &shared, ledger))
+}
+
+/// Loads series in parallel; errs with the blocks whose chunks share bytes.
+fn load_exclusive(
+    source: &Source,
+    series: &[MergedSeries],
+    interval: Interval,
+    reach: Reach,
+) -> Result<Vec<LoadedSeries>, BTreeSet<usize>> {
+    let reader = Reader {
+        source,
+        budget: Budget::of(source),
+        wanted: series.iter().map(|s| &s.labels).collect(),
+        order: OnceLock::new(),
+    };
+    let loaded = series.par_iter().map(|s| reader.load(s, interval, reach)).collect();
+    let overdrawn = reader.budget.overdrawn();
+    if overdrawn.is_empty() { Ok(loaded) } else { Err(overdrawn) }
 }
 
 /// Loads one series. Only chunks whose range in the index overlaps what is needed are read; where sources contradict
 /// each other the whole series is read, because the rule for conflicts is that of a full read.
-pub fn load(
-    source: &Source,
-    series: &MergedSeries,
-    interval: Interval,
-    reach: Reach,
-) -> LoadedSeries {
-    let mut loaded = LoadedSeries {
-        labels: series.labels.clone(),
-        ..LoadedSeries::default()
-    };
-    match merge_range(source, series, interval, &mut loaded) {
-        Ok(samples) => loaded.samples = samples,
-        Err(Conflicting) => return load_conflicting(source, series, interval, reach),
-    }
-    if reach == Reach::Exact {
-        return loaded;
-    }
-    let mut low = interval.start;
-    while !has_countable_at_or_before(&loaded.samples, interval.start) {
-        // The chunk that ends last before `low`, or reaches over it, leads further back.
-        let chunks = series.members.iter().flat_map(|m| m.entry.chunks.iter());
-        let Some(next) = chunks
-            .filter(|c| c.min_time_ms < low)
-            .max_by_key(|c| c.max_time_ms)
-        else {
-            break;
-        };
-        let earlier = Interval::new(next.min_time_ms.min(next.max_time_ms), low - 1);
-        low = earlier.start;
-        match merge_range(source, series, earlier, &mut loaded) {
-            Ok(mut samples) => {
-                samples.ts.append(&mut loaded.samples.ts);
-                samples.bits.append(&mut loaded.samples.bits);
-                loaded.samples = samples;
-            }
-            Err(Conflicting) => return load_conflicting(source, series, interval, reach),
+pub fn load(source: &Source, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
+    let loaded = load_selected(source, std::slice::from_ref(series), Ledger::default(), interval, reach);
+    let Loaded { series: mut list, ledger } = loaded;
+    let mut one = list.pop().unwrap_or_default();
+    one.ledger.losses = ledger.losses;
+    one
+}
+
+/// One load: the source and what its blocks may still give.
+struct Reader<'a> {
+    source: &'a Source,
+    budget: Budget,
+    /// The label sets of this load, and the order of their blocks in a full read, found when a conflict asks for it.
+    wanted: Vec<&'a Labels>,
+    order: OnceLock<BTreeMap<Labels, Vec<usize>>>,
+}
+
+impl Reader<'_> {
+    fn load(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
+        let mut loaded = LoadedSeries { labels: series.labels.clone(), ..LoadedSeries::default() };
+        match self.merge_range(series, interval, &mut loaded) {
+            Ok(samples) => loaded.samples = samples,
+            Err(Conflicting) => return self.load_conflicting(series, interval, reach),
         }
+        if reach == Reach::Exact {
+            return loaded;
+        }
+        // Further back by whole chunks, those that end last first; twice as many at each step, so that a long row of stale
+        // markers costs a few steps only.
+        let chunks = series.members.iter().flat_map(|m| m.entry.chunks.iter());
+        let mut earlier: Vec<Interval> = chunks.map(|c| c.interval()).filter(|c| c.start < interval.start).collect();
+        earlier.sort_by_key(|c| (std::cmp::Reverse(c.end), c.start));
+        let mut low = interval.start;
+        let (mut next, mut step) = (0, 1);
+        while next < earlier.len() && !has_countable_at_or_before(&loaded.samples, interval.start) {
+            let batch = earlier.iter().skip(next).take(step);
+            let start = batch.map(|c| c.start.min(c.end)).min().unwrap_or(low);
+            (next, step) = (next + step, step * 2);
+            if start >= low {
+                continue;
+            }
+            let range = Interval::new(start, low - 1);
+            low = start;
+            match self.merge_range(series, range, &mut loaded) {
+                Ok(mut samples) => {
+                    samples.ts.append(&mut loaded.samples.ts);
+                    samples.bits.append(&mut loaded.samples.bits);
+                    loaded.samples = samples;
+                }
+                Err(Conflicting) => return self.load_conflicting(series, interval, reach),
+            }
+        }
+        trim_history(&mut loaded.samples, interval.start);
+        loaded
     }
-    trim_history(&mut loaded.samples, interval.start);
-    loaded
+
+    /// The samples of a series inside `range`, one strictly increasing column pair; errs if sources disagree.
+    fn merge_range(
+        &self,
+        series: &MergedSeries,
+        range: Interval,
+        loaded: &mut LoadedSeries,
+    ) -> Result<Samples, Conflicting> {
+        let runs = self.read_runs(series, range, loaded);
+        if self.source.roots.len() > 1
+            && let Some(t_ms) = interleaved_at(self.source, &runs)
+        {
+            loaded.ledger.interleaved.push(Conflict { series: series.labels.clone(), t_ms });
+        }
+        let mut runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).filter(|s| !s.is_empty()).collect();
+        runs.sort_by_key(|s| s.ts.first().copied());
+        let disjoint = runs.windows(2).all(|w| matches!(w, [a, b] if a.ts.last() < b.ts.first()));
+        if disjoint {
+            let mut iter = runs.into_iter();
+            let mut all = iter.next().unwrap_or_default();
+            for mut run in iter {
+                all.ts.append(&mut run.ts);
+                all.bits.append(&mut run.bits);
+            }
+            return Ok(all);
+        }
+        let union = chain::union(&runs);
+        if union.conflicts.is_empty() {
+            loaded.ledger.duplicates += union.duplicates;
+            return Ok(union.samples);
+        }
+        Err(Conflicting)
+    }
+
+    /// A full read: the order of sources and the choice at every tie are upstream's.
+    fn load_conflicting(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
+        let mut loaded = LoadedSeries { labels: series.labels.clone(), ..LoadedSeries::default() };
+        let mut runs = self.read_runs(series, Interval::ALL, &mut loaded);
+        let order = self.order.get_or_init(|| full_read_order(self.source, &self.wanted));
+        let rank = |block: usize| {
+            order.get(&series.labels).and_then(|o| o.iter().position(|b| *b == block)).unwrap_or(usize::MAX)
+        };
+        runs.sort_by_key(|(block, _)| rank(*block));
+        let runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).collect();
+        let union = chain::union(&runs);
+        let served = chain::serve(&runs);
+        let mut conflicts: BTreeSet<i64> = union.conflicts.into_iter().collect();
+        conflicts.retain(|t| interval.contains(*t));
+        loaded.ledger.duplicates += union.duplicates;
+        loaded.ledger.conflicts =
+            conflicts.into_iter().map(|t_ms| Conflict { series: series.labels.clone(), t_ms }).collect();
+        let (lo, hi) = (served.lower_bound(interval.start), served.upper_bound(interval.end));
+        let lo = if reach == Reach::WithHistory { 0 } else { lo };
+        loaded.samples = Samples {
+            ts: served.ts.get(lo..hi).unwrap_or_default().to_vec(),
+            bits: served.bits.get(lo..hi).unwrap_or_default().to_vec(),
+        };
+        if reach == Reach::WithHistory {
+            trim_history(&mut loaded.samples, interval.start);
+        }
+        loaded
+    }
+
+    /// Decodes the chunks of every member that overlap `range`, deletions applied, trimmed to `range`. Each result is
+    /// strictly increasing; a member whose chunks overlap each other gives several.
+    fn read_runs(&self, series: &MergedSeries, range: Interval, loaded: &mut LoadedSeries) -> Vec<(usize, Samples)> {
+        let mut runs = Vec::new();
+        let mut chunk_samples = Samples::default();
+        for member in &series.members {
+            let Some(b) = self.source.blocks.get(member.block) else {
+                continue;
+            };
+            let block = &b.block;
+            let deleted = block.tombstones.of(member.entry.reference);
+            let mut run = Samples::default();
+            let mut count = MemberCount { block: member.block, ..MemberCount::default() };
+            for chunk in member.entry.chunks.iter().filter(|c| c.interval().overlaps(&range)) {
+                if interval_at(deleted, chunk.min_time_ms).is_some_and(|d| d.contains(chunk.max_time_ms)) {
+                    // A server drops such a chunk unread; its header is looked at for the account only.
+                    if let Ok(c) = block.chunk(&member.entry, chunk) {
+                        let claimed = claimed_samples(Encoding(c.encoding), c.data()).unwrap_or(0);
+                        count.deleted += claimed;
+                        count.add(Encoding(c.encoding), claimed, c.len + 1);
+                    } else {
+                        count.lost_unknown += 1;
+                    }
+                    continue;
+                }
+                chunk_samples.clear();
+                let (outcome, encoding, bytes) =
+                    block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger);
+                let samples = match outcome {
+                    ChunkOutcome::Floats(n) => n as u64,
+                    ChunkOutcome::Histograms(n) => n,
+                    ChunkOutcome::Lost(n) => n.unwrap_or(0),
+                };
+                if let Some(encoding) = encoding {
+                    count.add(encoding, samples, bytes);
+                }
+                if !self.budget.spend(member.block, samples) {
+                    return runs;
+                }
+                match outcome {
+                    ChunkOutcome::Floats(n) => count.floats += n as u64,
+                    ChunkOutcome::Histograms(n) => {
+                        count.histograms += n;
+                        continue;
+                    }
+                    ChunkOutcome::Lost(n) => {
+                        count.lost += n.unwrap_or(0);
+                        count.lost_unknown += u64::from(n.is_none());
+                        continue;
+                    }
+                }
+                let (lo, hi) = (chunk_samples.lower_bound(range.start), chunk_samples.upper_bound(range.end));
+                let overlaps = match (run.ts.last(), chunk_samples.ts.get(lo)) {
+                    (Some(last), Some(first)) => first <= last,
+                    _ => false,
+                };
+                if overlaps {
+                    loaded.ledger.notes.push(format!(
+                        "{}: chunks of {} overlap inside the block; they are merged like sources",
+                        block.file("index"),
+                        series.labels
+                    ));
+                    runs.push((member.block, std::mem::take(&mut run)));
+                }
+                let ts = chunk_samples.ts.get(lo..hi).unwrap_or_default();
+                let bits = chunk_samples.bits.get(lo..hi).unwrap_or_default();
+                if touches_deletion(deleted, chunk.interval()) {
+                    for (t, v) in ts.iter().zip(bits) {
+                        if is_deleted(deleted, *t) {
+                            count.deleted += 1;
+                        } else {
+                            run.push(*t, *v);
+                        }
+                    }
+                } else {
+                    run.ts.extend_from_slice(ts);
+                    run.bits.extend_from_slice(bits);
+                }
+            }
+            runs.push((member.block, run));
+            loaded.ledger.deleted += count.deleted;
+            loaded.members.push(count);
+        }
+        runs
+    }
 }
 
 fn has_countable_at_or_before(samples: &Samples, t_ms: i64) -> bool {
-    samples
-        .iter()
-        .take_while(|(t, _)| *t <= t_ms)
-        .any(|(_, bits)| is_countable(bits))
+    samples.iter().take_while(|(t, _)| *t <= t_ms).any(|(_, bits)| is_countable(bits))
 }
 
 /// Drops what lies before the newest countable sample at or before `start`.
 fn trim_history(samples: &mut Samples, start: i64) {
     let upto = samples.upper_bound(start);
-    let live = samples
-        .iter()
-        .take(upto)
-        .rposition(|(_, bits)| is_countable(bits));
+    let live = samples.iter().take(upto).rposition(|(_, bits)| is_countable(bits));
     if let Some(keep) = live {
         samples.ts.drain(..keep);
         samples.bits.drain(..keep);
@@ -179,48 +371,6 @@ fn trim_history(samples: &mut Samples, start: i64) {
 }
 
 struct Conflicting;
-
-/// The samples of a series inside `range`, one strictly increasing column pair; errs if sources disagree.
-fn merge_range(
-    source: &Source,
-    series: &MergedSeries,
-    range: Interval,
-    loaded: &mut LoadedSeries,
-) -> Result<Samples, Conflicting> {
-    let runs = read_runs(source, series, range, loaded);
-    if source.roots.len() > 1
-        && let Some(t_ms) = interleaved_at(source, &runs)
-    {
-        loaded.ledger.interleaved.push(Conflict {
-            series: series.labels.clone(),
-            t_ms,
-        });
-    }
-    let mut runs: Vec<Samples> = runs
-        .into_iter()
-        .map(|(_, s)| s)
-        .filter(|s| !s.is_empty())
-        .collect();
-    runs.sort_by_key(|s| s.ts.first().copied());
-    let disjoint = runs
-        .windows(2)
-        .all(|w| matches!(w, [a, b] if a.ts.last() < b.ts.first()));
-    if disjoint {
-        let mut iter = runs.into_iter();
-        let mut all = iter.next().unwrap_or_default();
-        for mut run in iter {
-            all.ts.append(&mut run.ts);
-            all.bits.append(&mut run.bits);
-        }
-        return Ok(all);
-    }
-    let union = chain::union(&runs);
-    if union.conflicts.is_empty() {
-        loaded.ledger.duplicates += union.duplicates;
-        return Ok(union.samples);
-    }
-    Err(Conflicting)
-}
 
 /// Parts of one server have the same timestamps wherever they cover the same time. The first time at which two merged
 /// SOURCEs do not: interleaving two servers would invent counter resets.
@@ -231,26 +381,16 @@ fn interleaved_at(source: &Source, runs: &[(usize, Samples)]) -> Option<i64> {
             if origin(*block_a) == origin(*block_b) {
                 continue;
             }
-            let (Some(lo), Some(hi)) =
-                (a.ts.first().max(b.ts.first()), a.ts.last().min(b.ts.last()))
-            else {
+            let (Some(lo), Some(hi)) = (a.ts.first().max(b.ts.first()), a.ts.last().min(b.ts.last())) else {
                 continue;
             };
-            let inside = |s: &Samples| {
-                s.ts.get(s.lower_bound(*lo)..s.upper_bound(*hi))
-                    .unwrap_or_default()
-                    .to_vec()
-            };
+            let inside = |s: &Samples| s.ts.get(s.lower_bound(*lo)..s.upper_bound(*hi)).unwrap_or_default().to_vec();
             if lo > hi {
                 continue;
             }
             let (x, y) = (inside(a), inside(b));
             if x != y {
-                let differs = x
-                    .iter()
-                    .zip(&y)
-                    .find(|(p, q)| p != q)
-                    .map(|(p, q)| *p.min(q));
+                let differs = x.iter().zip(&y).find(|(p, q)| p != q).map(|(p, q)| *p.min(q));
                 return Some(differs.unwrap_or(*hi));
             }
         }
@@ -258,152 +398,15 @@ fn interleaved_at(source: &Source, runs: &[(usize, Samples)]) -> Option<i64> {
     None
 }
 
-/// A full read: the order of sources and the choice at every tie are upstream's.
-fn load_conflicting(
-    source: &Source,
-    series: &MergedSeries,
-    interval: Interval,
-    reach: Reach,
-) -> LoadedSeries {
-    let mut loaded = LoadedSeries {
-        labels: series.labels.clone(),
-        ..LoadedSeries::default()
-    };
-    let mut runs = read_runs(source, series, Interval::ALL, &mut loaded);
-    let order = full_read_order(source, &[&series.labels]);
-    let rank = |block: usize| {
-        order
-            .get(&series.labels)
-            .and_then(|o| o.iter().position(|b| *b == block))
-            .unwrap_or(usize::MAX)
-    };
-    runs.sort_by_key(|(block, _)| rank(*block));
-    let runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).collect();
-    let union = chain::union(&runs);
-    let served = chain::serve(&runs);
-    let mut conflicts: BTreeSet<i64> = union.conflicts.into_iter().collect();
-    conflicts.retain(|t| interval.contains(*t));
-    loaded.ledger.duplicates += union.duplicates;
-    loaded.ledger.conflicts = conflicts
-        .into_iter()
-        .map(|t_ms| Conflict {
-            series: series.labels.clone(),
-            t_ms,
-        })
-        .collect();
-    let (lo, hi) = (
-        served.lower_bound(interval.start),
-        served.upper_bound(interval.end),
-    );
-    let lo = if reach == Reach::WithHistory { 0 } else { lo };
-    loaded.samples = Samples {
-        ts: served.ts.get(lo..hi).unwrap_or_default().to_vec(),
-        bits: served.bits.get(lo..hi).unwrap_or_default().to_vec(),
-    };
-    if reach == Reach::WithHistory {
-        trim_history(&mut loaded.samples, interval.start);
-    }
-    loaded
+/// Deleted intervals are sorted and disjoint, so the one that may hold `t` is found by bisection.
+fn interval_at(deleted: &[Interval], t: i64) -> Option<&Interval> {
+    deleted.get(deleted.partition_point(|d| d.end < t)).filter(|d| d.contains(t))
 }
 
-/// Decodes the chunks of every member that overlap `range`, deletions applied, trimmed to `range`. Each result is
-/// strictly increasing; a member whose chunks overlap each other gives several.
-fn read_runs(
-    source: &Source,
-    series: &MergedSeries,
-    range: Interval,
-    loaded: &mut LoadedSeries,
-) -> Vec<(usize, Samples)> {
-    let mut runs = Vec::new();
-    let mut chunk_samples = Samples::default();
-    for member in &series.members {
-        let Some(b) = source.blocks.get(member.block) else {
-            continue;
-        };
-        let block = &b.block;
-        let deleted = block.tombstones.of(member.entry.reference);
-        let mut run = Samples::default();
-        let mut count = MemberCount {
-            block: member.block,
-            ..MemberCount::default()
-        };
-        for chunk in member
-            .entry
-            .chunks
-            .iter()
-            .filter(|c| c.interval().overlaps(&range))
-        {
-            if deleted
-                .iter()
-                .any(|d| d.contains(chunk.min_time_ms) && d.contains(chunk.max_time_ms))
-            {
-                // A server drops such a chunk unread; its header is looked at for the account only.
-                if let Ok(c) = block.chunk(&member.entry, chunk) {
-                    let claimed = claimed_samples(Encoding(c.encoding), c.data()).unwrap_or(0);
-                    count.deleted += claimed;
-                    count.add(Encoding(c.encoding), claimed, c.len + 1);
-                } else {
-                    count.lost_unknown += 1;
-                }
-                continue;
-            }
-            chunk_samples.clear();
-            let (outcome, encoding, bytes) =
-                block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger);
-            let samples = match outcome {
-                ChunkOutcome::Floats(n) => n as u64,
-                ChunkOutcome::Histograms(n) => n,
-                ChunkOutcome::Lost(n) => n.unwrap_or(0),
-            };
-            if let Some(encoding) = encoding {
-                count.add(encoding, samples, bytes);
-            }
-            match outcome {
-                ChunkOutcome::Floats(n) => count.floats += n as u64,
-                ChunkOutcome::Histograms(n) => {
-                    count.histograms += n;
-                    continue;
-                }
-                ChunkOutcome::Lost(n) => {
-                    count.lost += n.unwrap_or(0);
-                    count.lost_unknown += u64::from(n.is_none());
-                    continue;
-                }
-            }
-            let (lo, hi) = (
-                chunk_samples.lower_bound(range.start),
-                chunk_samples.upper_bound(range.end),
-            );
-            let overlaps = match (run.ts.last(), chunk_samples.ts.get(lo)) {
-                (Some(last), Some(first)) => first <= last,
-                _ => false,
-            };
-            if overlaps {
-                loaded.ledger.notes.push(format!(
-                    "{}: chunks of {} overlap inside the block; they are merged like sources",
-                    block.file("index"),
-                    series.labels
-                ));
-                runs.push((member.block, std::mem::take(&mut run)));
-            }
-            let ts = chunk_samples.ts.get(lo..hi).unwrap_or_default();
-            let bits = chunk_samples.bits.get(lo..hi).unwrap_or_default();
-            if deleted.iter().any(|d| d.overlaps(&chunk.interval())) {
-                for (t, v) in ts.iter().zip(bits) {
-                    if deleted.iter().any(|d| d.contains(*t)) {
-                        count.deleted += 1;
-                    } else {
-                        run.push(*t, *v);
-                    }
-                }
-            } else {
-                run.ts.extend_from_slice(ts);
-                run.bits.extend_from_slice(bits);
-            }
-        }
-        runs.push((member.block, run));
-        loaded.ledger.deleted += count.deleted;
-        loaded.members.push(count);
-    }
-    runs
+fn is_deleted(deleted: &[Interval], t: i64) -> bool {
+    interval_at(deleted, t).is_some()
+}
+
+fn touches_deletion(deleted: &[Interval], chunk: Interval) -> bool {
+    deleted.get(deleted.partition_point(|d| d.end < chunk.start)).is_some_and(|d| d.start <= chunk.end)
 }

@@ -55,11 +55,8 @@ pub struct Selection {
 /// Finds all series that satisfy `matchers`: postings first, then the entries of the candidates. No chunk is touched.
 /// Blocks are searched in parallel and gathered in order.
 pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
-    let found: Vec<_> = source
-        .blocks
-        .par_iter()
-        .map(|b| b.block.index.as_ref().map(|index| index.select(matchers)))
-        .collect();
+    let found: Vec<_> =
+        source.blocks.par_iter().map(|b| b.block.index.as_ref().map(|index| index.select(matchers))).collect();
     let mut merged: BTreeMap<Labels, Vec<Member>> = BTreeMap::new();
     let mut ledger = Ledger::default();
     for (i, selected) in found.into_iter().enumerate() {
@@ -85,15 +82,9 @@ pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
                     entry.labels
                 ));
             }
-            merged
-                .entry(entry.labels.clone())
-                .or_default()
-                .push(Member { block: i, entry });
+            merged.entry(entry.labels.clone()).or_default().push(Member { block: i, entry });
         }
     }
-    let series = merged
-        .into_iter()
-        .map(|(labels, members)| MergedSeries { labels, members })
-        .collect();
+    let series = merged.into_iter().map(|(labels, members)| MergedSeries { labels, members }).collect();
     Selection { series, ledger }
 }

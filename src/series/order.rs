@@ -6,7 +6,7 @@
 //! is what a read of all series over all time returns. Only conflicts need this, so only then the labels of all
 //! series are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -24,6 +24,7 @@ pub fn full_read_order(source: &Source, wanted: &[&Labels]) -> BTreeMap<Labels, 
             None => Vec::new(),
         })
         .collect();
+    let wanted: BTreeSet<&Labels> = wanted.iter().copied().collect();
     let mut result = BTreeMap::new();
     // A set is a block and a position in its list of labels; only sets with something left are in the heap.
     let head = |set: &(usize, usize)| lists.get(set.0).and_then(|l| l.get(set.1));
@@ -47,11 +48,8 @@ pub fn full_read_order(source: &Source, wanted: &[&Labels]) -> BTreeMap<Labels, 
         while heap.peek().and_then(head) == Some(labels) {
             current.extend(heap.pop(less));
         }
-        if wanted.iter().any(|w| *w == labels) {
-            result.insert(
-                labels.clone(),
-                current.iter().map(|(block, _)| *block).collect(),
-            );
+        if wanted.contains(labels) {
+            result.insert(labels.clone(), current.iter().map(|(block, _)| *block).collect());
         }
     }
 }

@@ -14,9 +14,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
     loop {
-        let n = file
-            .read(&mut buffer)
-            .map_err(|e| Error::io(path, "read it", &e))?;
+        let n = file.read(&mut buffer).map_err(|e| Error::io(path, "read it", &e))?;
         match buffer.get(..n) {
             Some([]) | None => return Ok(hex(&hash.finalize())),
             Some(read) => hash.update(read),
@@ -32,11 +30,7 @@ fn hex(bytes: &[u8]) -> String {
 pub fn sha256_block(dir: &Path) -> Result<Vec<(String, u64, String)>> {
     let mut files = Vec::new();
     for folder in ["", "chunks"] {
-        let path = if folder.is_empty() {
-            dir.to_path_buf()
-        } else {
-            dir.join(folder)
-        };
+        let path = if folder.is_empty() { dir.to_path_buf() } else { dir.join(folder) };
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(e) if folder == "chunks" && e.kind() == std::io::ErrorKind::NotFound => continue,
@@ -44,15 +38,10 @@ pub fn sha256_block(dir: &Path) -> Result<Vec<(String, u64, String)>> {
         };
         for entry in entries {
             let entry = entry.map_err(|e| Error::io(&path, "list it", &e))?;
-            let meta = std::fs::metadata(entry.path())
-                .map_err(|e| Error::io(&entry.path(), "read it", &e))?;
+            let meta = std::fs::metadata(entry.path()).map_err(|e| Error::io(&entry.path(), "read it", &e))?;
             if meta.is_file() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let rel = if folder.is_empty() {
-                    name
-                } else {
-                    format!("{folder}/{name}")
-                };
+                let rel = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                 files.push((rel, meta.len(), sha256_file(&entry.path())?));
             }
         }

@@ -19,40 +19,23 @@ pub enum RootKind {
 }
 
 /// The root below `path`, what it is, and notes about what lies beside it.
-pub(super) fn find_root(
-    path: &Path,
-    chosen: Option<&Path>,
-) -> Result<(PathBuf, RootKind, Vec<String>)> {
+pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, RootKind, Vec<String>)> {
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;
     if !meta.is_dir() {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "this is a file; a SOURCE is a folder in this release",
-        )
-        .at(path)
-        .hint("unpack an archive first and give the snapshot or data directory"));
+        return Err(Error::new(ErrorKind::Unsupported, "this is a file; a SOURCE is a folder in this release")
+            .at(path)
+            .hint("unpack an archive first and give the snapshot or data directory"));
     }
     if let Some(chosen) = chosen {
         let root = path.join(chosen);
-        let inside = chosen.components().all(|c| {
-            matches!(
-                c,
-                std::path::Component::Normal(_) | std::path::Component::CurDir
-            )
-        });
+        let inside =
+            chosen.components().all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
         if !inside {
-            return Err(Error::usage(format!(
-                "--root {} must be a path below the SOURCE",
-                chosen.display()
-            )));
+            return Err(Error::usage(format!("--root {} must be a path below the SOURCE", chosen.display())));
         }
         return match classify(&root)? {
             Some(kind) => Ok((root, kind, Vec::new())),
-            None => Err(Error::new(
-                ErrorKind::Missing,
-                "--root names a folder without blocks or a log",
-            )
-            .at(&root)),
+            None => Err(Error::new(ErrorKind::Missing, "--root names a folder without blocks or a log").at(&root)),
         };
     }
     if let Some(kind) = classify(path)? {
@@ -89,9 +72,7 @@ pub(super) fn find_root(
 
 /// What a folder is by itself; `None` where it is neither.
 fn classify(dir: &Path) -> Result<Option<RootKind>> {
-    if dir.join("meta.json").is_file()
-        && (dir.join("index").exists() || dir.join("chunks").is_dir())
-    {
+    if dir.join("meta.json").is_file() && (dir.join("index").exists() || dir.join("chunks").is_dir()) {
         return Ok(Some(RootKind::Block));
     }
     if dir.join("wal").is_dir() || dir.join("chunks_head").is_dir() {

@@ -8,11 +8,7 @@ use crate::loss::Loss;
 use crate::time::Interval;
 
 /// Hints whose blocks do not say up to when the log was compacted (`tsdb/db.go`).
-const HINTS_BESIDE_THE_HEAD: [&str; 3] = [
-    "from-out-of-order",
-    "from-stale-series",
-    "from-selected-series",
-];
+const HINTS_BESIDE_THE_HEAD: [&str; 3] = ["from-out-of-order", "from-stale-series", "from-selected-series"];
 
 /// Adds a loss for every store that this release does not read, with the times that it may cover, and a note for
 /// everything else that is no data.
@@ -22,13 +18,7 @@ pub(super) fn report(root: &Path, source: &mut Source) {
     let cutoff = source
         .blocks
         .iter()
-        .filter(|b| {
-            !b.block
-                .meta
-                .hints
-                .iter()
-                .any(|h| HINTS_BESIDE_THE_HEAD.contains(&h.as_str()))
-        })
+        .filter(|b| !b.block.meta.hints.iter().any(|h| HINTS_BESIDE_THE_HEAD.contains(&h.as_str())))
         .map(|b| b.block.meta.max_time_ms)
         .max();
     let newer = Some(Interval::new(cutoff.unwrap_or(i64::MIN), i64::MAX));
@@ -43,7 +33,9 @@ pub(super) fn report(root: &Path, source: &mut Source) {
                 file: folder.to_owned(),
                 offset: None,
                 kind: ErrorKind::Unsupported,
-                detail: format!("{what} ({bytes} bytes) is not read by this release; take a snapshot, or ask about times before it"),
+                detail: format!(
+                    "{what} ({bytes} bytes) is not read by this release; take a snapshot, or ask about times before it"
+                ),
                 series: None,
                 interval,
                 samples: None,
@@ -53,39 +45,26 @@ pub(super) fn report(root: &Path, source: &mut Source) {
     let Ok(entries) = std::fs::read_dir(root) else {
         return;
     };
-    let mut names: Vec<String> = entries
-        .flatten()
-        .map(|e| e.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     for name in names {
         let printable = crate::labels::printable(&name);
         if name == "snapshots" {
             let mut inside: Vec<String> = std::fs::read_dir(root.join("snapshots"))
-                .map(|d| {
-                    d.flatten()
-                        .map(|e| e.file_name().to_string_lossy().into_owned())
-                        .collect()
-                })
+                .map(|d| d.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
                 .unwrap_or_default();
             inside.sort();
             for snapshot in inside {
                 let snapshot = crate::labels::printable(&snapshot);
-                source.ledger.notes.push(format!(
-                    "snapshots/{snapshot} is a snapshot of its own and was not read along"
-                ));
+                source
+                    .ledger
+                    .notes
+                    .push(format!("snapshots/{snapshot} is a snapshot of its own and was not read along"));
             }
-        } else if name.ends_with(".tmp")
-            || name.ends_with(".tmp-for-creation")
-            || name.ends_with(".tmp-for-deletion")
-        {
-            source.ledger.notes.push(format!(
-                "{printable} is unfinished or half deleted; a server skips it"
-            ));
+        } else if name.ends_with(".tmp") || name.ends_with(".tmp-for-creation") || name.ends_with(".tmp-for-deletion") {
+            source.ledger.notes.push(format!("{printable} is unfinished or half deleted; a server skips it"));
         } else if name.starts_with("chunk_snapshot.") {
-            source.ledger.notes.push(format!(
-                "{printable} repeats what the log holds and was not read"
-            ));
+            source.ledger.notes.push(format!("{printable} repeats what the log holds and was not read"));
         }
     }
 }

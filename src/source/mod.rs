@@ -74,42 +74,44 @@ impl Source {
     /// listed. Damage inside a block is not an error but a loss.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Source> {
         let (root, kind, notes) = discover::find_root(path, options.root.as_deref())?;
-        let mut ledger = Ledger {
-            notes,
-            ..Ledger::default()
-        };
+        let mut ledger = Ledger { notes, ..Ledger::default() };
         let name = source_name(path);
         let dirs = match kind {
             RootKind::Block => vec![(root.clone(), String::new())],
             RootKind::Tsdb => block_dirs(&root)?,
         };
-        let mut metas = Vec::new();
+        let (mut metas, mut unnamed) = (Vec::new(), Vec::new());
         for (dir, rel) in dirs {
             match read_meta(&dir) {
                 Ok(meta) => metas.push((dir, rel, meta)),
-                Err((error_kind, detail)) => {
-                    match unnamed_block_loss(&dir, &rel, options, error_kind, detail) {
-                        Ok(loss) => ledger.losses.push(loss),
-                        Err(note) => ledger.notes.push(note),
-                    }
-                }
+                Err(MetaFault::Denied(error)) => return Err(error),
+                Err(MetaFault::Unusable(kind, detail)) => unnamed.push((dir, rel, kind, detail)),
             }
         }
-        let blocks: Vec<Block> = metas
-            .into_par_iter()
-            .map(|(dir, rel, meta)| Block::open(&dir, &rel, meta, options.read_mode))
-            .collect();
-        let blocks: Vec<SourceBlock> = blocks
-            .into_iter()
-            .map(|block| SourceBlock { block, origin: 0 })
-            .collect();
-        let mut source = Source {
-            name,
-            roots: vec![root.clone()],
-            blocks,
-            shadowed: Vec::new(),
-            ledger,
-        };
+        let parents: Vec<Ulid> = metas.iter().flat_map(|(_, _, meta)| meta.compaction_parents()).collect();
+        for (dir, rel, kind, detail) in unnamed {
+            if Ulid::parse(&rel).is_some_and(|u| parents.contains(&u)) {
+                ledger.notes.push(format!(
+                    "{rel}/meta.json: {detail}; the block was compacted into another one and is not needed"
+                ));
+                continue;
+            }
+            match unnamed_block_loss(&dir, &rel, options, kind, detail) {
+                Ok(loss) => ledger.losses.push(loss),
+                Err(note) => ledger.notes.push(note),
+            }
+        }
+        let blocks: Vec<Block> =
+            metas.into_par_iter().map(|(dir, rel, meta)| Block::open(&dir, &rel, meta, options.read_mode)).collect();
+        for block in &blocks {
+            if let Some(loss) = block.denied() {
+                // Opening it again gives the error with the owner's name.
+                FileBytes::open(&root.join(&loss.file), ReadMode::Read)?;
+                return Err(Error::new(ErrorKind::Permission, loss.detail.clone()).at(&root.join(&loss.file)));
+            }
+        }
+        let blocks: Vec<SourceBlock> = blocks.into_iter().map(|block| SourceBlock { block, origin: 0 }).collect();
+        let mut source = Source { name, roots: vec![root.clone()], blocks, shadowed: Vec::new(), ledger };
         source.note_oddities(path);
         source.settle_blocks();
         source.check_external_labels()?;
@@ -146,12 +148,7 @@ impl Source {
                     l.file = prefixed(&source.name, &l.file);
                 }
             }
-            merged.blocks.extend(
-                source
-                    .blocks
-                    .into_iter()
-                    .map(|b| SourceBlock { origin, ..b }),
-            );
+            merged.blocks.extend(source.blocks.into_iter().map(|b| SourceBlock { origin, ..b }));
             merged.shadowed.append(&mut source.shadowed);
             merged.ledger.absorb(source.ledger);
         }
@@ -175,24 +172,17 @@ impl Source {
             let ulid = b.block.meta.ulid;
             let why = match parents.get(&ulid) {
                 Some(child) if *child != ulid => Some(format!("it was compacted into {child}")),
-                _ if b.block.meta.deletable => {
-                    Some("its meta.json marks it as deletable".to_owned())
-                }
+                _ if b.block.meta.deletable => Some("its meta.json marks it as deletable".to_owned()),
                 _ => None,
             };
             match why {
-                Some(why) => self.shadowed.push(Shadowed {
-                    ulid,
-                    rel: b.block.rel.clone(),
-                    why,
-                }),
+                Some(why) => self.shadowed.push(Shadowed { ulid, rel: b.block.rel.clone(), why }),
                 None => kept.push(b),
             }
         }
-        gosort::sort_by(&mut kept, |a, b| {
-            a.block.meta.min_time_ms.cmp(&b.block.meta.min_time_ms)
-        });
+        gosort::sort_by(&mut kept, |a, b| a.block.meta.min_time_ms.cmp(&b.block.meta.min_time_ms));
         self.blocks = kept;
+        self.note_contained_blocks();
         let mut seen = BTreeMap::new();
         for b in &self.blocks {
             if let Some(first) = seen.insert(b.block.meta.ulid, b.block.rel.clone()) {
@@ -204,33 +194,34 @@ impl Source {
         }
     }
 
+    /// A block whose sources all went into another one that does not name it as a parent: a server serves both.
+    fn note_contained_blocks(&mut self) {
+        let mut notes = Vec::new();
+        for (a, b) in self.blocks.iter().flat_map(|a| self.blocks.iter().map(move |b| (a, b))) {
+            let (a, b) = (&a.block.meta, &b.block.meta);
+            if a.level < b.level && !a.sources.is_empty() && a.sources.iter().all(|s| b.sources.contains(s)) {
+                notes.push(format!(
+                    "block {} holds the sources of {} and does not name it as a parent; both are served, their samples count once",
+                    b.ulid, a.ulid
+                ));
+            }
+        }
+        self.ledger.notes.extend(notes);
+    }
+
     fn note_oddities(&mut self, path: &Path) {
         for b in &self.blocks {
             let meta = &b.block.meta;
             let dir_name = match b.block.rel.rsplit('/').next() {
-                Some("") | None => path
-                    .file_name()
-                    .map(|n| n.to_string_lossy().into_owned())
-                    .unwrap_or_default(),
+                Some("") | None => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
                 Some(name) => name.to_owned(),
             };
             if Ulid::parse(&dir_name).is_some_and(|u| u != meta.ulid) {
-                self.ledger.notes.push(format!(
-                    "{dir_name}: meta.json says that this is block {}",
-                    meta.ulid
-                ));
+                self.ledger.notes.push(format!("{dir_name}: meta.json says that this is block {}", meta.ulid));
             }
             for hint in &meta.hints {
-                if ![
-                    "from-out-of-order",
-                    "from-stale-series",
-                    "from-selected-series",
-                ]
-                .contains(&hint.as_str())
-                {
-                    self.ledger
-                        .notes
-                        .push(format!("{dir_name}: unknown hint `{hint}` in meta.json"));
+                if !["from-out-of-order", "from-stale-series", "from-selected-series"].contains(&hint.as_str()) {
+                    self.ledger.notes.push(format!("{dir_name}: unknown hint `{hint}` in meta.json"));
                 }
             }
         }
@@ -238,11 +229,11 @@ impl Source {
 
     /// Blocks that differ in labels outside the index belong to different servers.
     fn check_external_labels(&self) -> Result<()> {
-        let mut kinds: BTreeMap<(&[(String, String)], i64), &str> = BTreeMap::new();
+        /// External labels and resolution: what tells servers apart.
+        type Identity<'a> = (&'a [(String, String)], i64);
+        let mut kinds: BTreeMap<Identity<'_>, &str> = BTreeMap::new();
         for b in &self.blocks {
-            kinds
-                .entry((&b.block.meta.external_labels, b.block.meta.resolution_ms))
-                .or_insert(&b.block.rel);
+            kinds.entry((&b.block.meta.external_labels, b.block.meta.resolution_ms)).or_insert(&b.block.rel);
         }
         if kinds.len() < 2 {
             return Ok(());
@@ -250,12 +241,8 @@ impl Source {
         let list: Vec<String> = kinds
             .iter()
             .map(|((labels, resolution), rel)| {
-                let labels: Vec<String> =
-                    labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
-                format!(
-                    "\n  {{{}}}, resolution {resolution} ms: {rel}",
-                    labels.join(", ")
-                )
+                let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v:?}")).collect();
+                format!("\n  {{{}}}, resolution {resolution} ms: {rel}", labels.join(", "))
             })
             .collect();
         Err(Error::new(
@@ -265,14 +252,11 @@ impl Source {
         .hint("they come from different servers; give the blocks of one of them, each set in a folder of its own"))
     }
 
-    /// The span of all blocks as their `meta.json` files say, both ends included.
+    /// The span of all chunks as the indexes say; of a block without a readable index as its `meta.json` says.
     pub fn interval(&self) -> Option<Interval> {
-        let start = self.blocks.iter().map(|b| b.block.meta.min_time_ms).min()?;
-        let end = self
-            .blocks
-            .iter()
-            .map(|b| b.block.meta.interval().end)
-            .max()?;
+        let spans = || self.blocks.iter().map(|b| b.block.covered.unwrap_or_else(|| b.block.meta.interval()));
+        let start = spans().map(|i| i.start).min()?;
+        let end = spans().map(|i| i.end).max()?;
         Some(Interval::new(start, end))
     }
 
@@ -288,11 +272,7 @@ impl Source {
 }
 
 fn prefixed(name: &str, rel: &str) -> String {
-    if rel.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name}/{rel}")
-    }
+    if rel.is_empty() { name.to_owned() } else { format!("{name}/{rel}") }
 }
 
 /// The last component of a path, after resolving `.` and `..`.
@@ -320,25 +300,33 @@ fn block_dirs(root: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(dirs)
 }
 
-fn read_meta(dir: &Path) -> Result<BlockMeta, (ErrorKind, String)> {
+/// Why a `meta.json` gives no block.
+enum MetaFault {
+    /// It may not be read: somebody has to grant the permission.
+    Denied(Error),
+    /// It is missing or makes no sense.
+    Unusable(ErrorKind, String),
+}
+
+fn read_meta(dir: &Path) -> Result<BlockMeta, MetaFault> {
     let path = dir.join("meta.json");
-    let size = std::fs::metadata(&path).map_err(|e| {
-        let kind = if e.kind() == std::io::ErrorKind::NotFound {
-            ErrorKind::Missing
-        } else {
-            ErrorKind::Io
-        };
-        (kind, Error::io(&path, "open it", &e).message().to_owned())
-    })?;
-    if size.len() > MAX_META_BYTES {
-        return Err((
-            ErrorKind::Malformed,
-            format!("{} bytes; at most {MAX_META_BYTES} are read", size.len()),
-        ));
+    let refused = |e: Error| match e.kind() {
+        ErrorKind::Permission => MetaFault::Denied(e),
+        kind => MetaFault::Unusable(kind, e.message().to_owned()),
+    };
+    let size = match std::fs::metadata(&path) {
+        Ok(meta) => meta.len(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(MetaFault::Unusable(ErrorKind::Missing, "the file is not there".to_owned()));
+        }
+        Err(e) => return Err(refused(Error::io(&path, "open it", &e))),
+    };
+    if size > MAX_META_BYTES {
+        let detail = format!("{size} bytes; at most {MAX_META_BYTES} are read");
+        return Err(MetaFault::Unusable(ErrorKind::Malformed, detail));
     }
-    let bytes =
-        FileBytes::open(&path, ReadMode::Read).map_err(|e| (e.kind(), e.message().to_owned()))?;
-    BlockMeta::parse(&bytes).map_err(|detail| (ErrorKind::Malformed, detail))
+    let bytes = FileBytes::open(&path, ReadMode::Read).map_err(refused)?;
+    BlockMeta::parse(&bytes).map_err(|detail| MetaFault::Unusable(ErrorKind::Malformed, detail))
 }
 
 /// A directory with a ULID as its name whose `meta.json` cannot be used. A server skips it; what its index names is
@@ -354,34 +342,22 @@ fn unnamed_block_loss(
     let file = file.trim_start_matches('/').to_owned();
     let index = dir.join("index");
     if !index.exists() {
-        return Err(format!(
-            "{file}: {detail}; there is no index either, so the folder holds no readable data"
-        ));
+        return Err(format!("{file}: {detail}; there is no index either, so the folder holds no readable data"));
     }
     let mut interval: Option<Interval> = None;
     let mut series = 0u64;
     if let Ok(bytes) = FileBytes::open(&index, options.read_mode)
         && let Ok(opened) = crate::tsdb::index::Index::parse(bytes, false)
     {
-        for entry in opened.scan().series {
+        let _ = opened.outline(|outline| {
+            let Ok(o) = outline else { return };
             series += 1;
-            for c in entry.chunks {
-                let i = interval.get_or_insert(c.interval());
-                i.start = i.start.min(c.min_time_ms);
-                i.end = i.end.max(c.max_time_ms);
+            if let Some(i) = o.interval {
+                let all = interval.get_or_insert(i);
+                *all = Interval::new(all.start.min(i.start), all.end.max(i.end));
             }
-        }
+        });
     }
-    let detail = format!(
-        "{detail}; a server skips the block, and so does this answer ({series} series in its index)"
-    );
-    Ok(Loss {
-        file,
-        offset: None,
-        kind,
-        detail,
-        series: None,
-        interval,
-        samples: None,
-    })
+    let detail = format!("{detail}; a server skips the block, and so does this answer ({series} series in its index)");
+    Ok(Loss { file, offset: None, kind, detail, series: None, interval, samples: None })
 }

@@ -28,6 +28,8 @@ pub struct Block {
     /// Deleted intervals.
     pub tombstones: Tombstones,
     segments: BTreeMap<u32, Segment>,
+    /// The times that the chunks cover, as the index says; `None` without a readable index or without chunks.
+    pub covered: Option<Interval>,
     /// What was lost or odd when opening.
     pub opening: Ledger,
 }
@@ -52,6 +54,7 @@ impl Block {
             index: None,
             tombstones: Tombstones::default(),
             segments: BTreeMap::new(),
+            covered: None,
             opening: Ledger::default(),
             meta,
         };
@@ -122,16 +125,13 @@ impl Block {
                 "{index_file}: some series entries are damaged, so meta.json and the lookup tables were not compared with them"
             ));
         }
-        for (what, claimed, found) in [
-            ("series", self.meta.stats.series, series),
-            ("chunks", self.meta.stats.chunks, chunks),
-        ] {
+        for (what, claimed, found) in
+            [("series", self.meta.stats.series, series), ("chunks", self.meta.stats.chunks, chunks)]
+        {
             // Upstream leaves a count of 0 out.
             let claimed = claimed.unwrap_or(0);
             if whole && claimed != found {
-                notes.push(format!(
-                    "{meta}: {claimed} {what} are claimed, the index holds {found}"
-                ));
+                notes.push(format!("{meta}: {claimed} {what} are claimed, the index holds {found}"));
             }
         }
         if let Some(c) = covered
@@ -146,14 +146,12 @@ impl Block {
         // Blocks are cut at multiples of a configured range, or around the samples of a head. Such ranges are whole
         // minutes, which no flipped bit of a decimal digit preserves, and at most 31 days long.
         let between = |claimed: i64, sample: i64| {
-            (claimed % 60_000 != 0 && claimed != sample)
-                || claimed.abs_diff(sample) > 31 * 24 * 3_600_000
+            (claimed % 60_000 != 0 && claimed != sample) || claimed.abs_diff(sample) > 31 * 24 * 3_600_000
         };
         if let Some(c) = covered
             && whole
             && self.meta.parents.is_empty()
-            && (between(self.meta.min_time_ms, c.start)
-                || between(self.meta.max_time_ms, c.end.saturating_add(1)))
+            && (between(self.meta.min_time_ms, c.start) || between(self.meta.max_time_ms, c.end.saturating_add(1)))
         {
             notes.push(format!(
                 "{meta}: the block's range of {} to {} ms does not fit its chunks, which cover {} to {} ms",
@@ -162,11 +160,7 @@ impl Block {
         }
         let stones = self.tombstones.count() as u64;
         let claimed = self.meta.stats.tombstones.unwrap_or(0);
-        let lost = self
-            .opening
-            .losses
-            .iter()
-            .any(|l| l.file == self.file("tombstones"));
+        let lost = self.opening.losses.iter().any(|l| l.file == self.file("tombstones"));
         if !lost && claimed != stones {
             notes.push(format!(
                 "{meta}: {claimed} deleted intervals are claimed, {stones} are in the tombstones; deletions may be missing or too many"
@@ -181,37 +175,23 @@ impl Block {
         }
         if whole && (unlisted.is_some() || rest || matches!(listed, Ok(None))) {
             let offset = unlisted.map_or(0, |r| r.0);
-            let kind = FaultKind::Malformed {
-                found: offset,
-                rule: "it must name every series of the index in order",
-            };
+            let kind = FaultKind::Malformed { found: offset, rule: "it must name every series of the index in order" };
             let fault = Fault::new(0, "list of all series", kind);
-            notes.push(format!(
-                "{index_file}: {fault}; all series are scanned instead, nothing is lost by it"
-            ));
+            notes.push(format!("{index_file}: {fault}; all series are scanned instead, nothing is lost by it"));
             if let Some(index) = &mut self.index {
                 index.distrust_postings(fault);
             }
         }
+        self.covered = covered;
         self.opening.notes.extend(notes);
     }
 
     /// The path of one of the block's files, relative to the SOURCE.
     pub fn file(&self, name: &str) -> String {
-        if self.rel.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", self.rel)
-        }
+        if self.rel.is_empty() { name.to_owned() } else { format!("{}/{name}", self.rel) }
     }
 
-    fn whole_block_loss(
-        &self,
-        file: &str,
-        offset: Option<u64>,
-        kind: ErrorKind,
-        detail: String,
-    ) -> Loss {
+    fn whole_block_loss(&self, file: &str, offset: Option<u64>, kind: ErrorKind, detail: String) -> Loss {
         Loss {
             file: self.file(file),
             offset,
@@ -224,14 +204,11 @@ impl Block {
     }
 
     fn open_index(&mut self, mode: ReadMode) {
-        let opened = FileBytes::open(&self.dir.join("index"), mode)
-            .map_err(|e| self.whole_block_loss("index", None, io_kind(&e), describe(&e)))
-            .and_then(|bytes| {
-                Index::parse(bytes, self.meta.version == 2).map_err(|f| {
-                    let detail = format!("{f}; the whole block is lost");
-                    self.whole_block_loss("index", Some(f.offset), f.error_kind(), detail)
-                })
-            });
+        let opened = match FileBytes::open(&self.dir.join("index"), mode) {
+            Ok(bytes) => Index::parse(bytes, self.meta.version == 2)
+                .map_err(|f| (Some(f.offset), f.error_kind(), format!("{f}; the whole block is lost"))),
+            Err(e) => Err((None, io_kind(&e), describe(&e))),
+        };
         match opened {
             Ok(index) => {
                 if let Some(fault) = index.postings_fault() {
@@ -243,7 +220,10 @@ impl Block {
                 }
                 self.index = Some(index);
             }
-            Err(loss) => self.opening.losses.push(loss),
+            Err((offset, kind, detail)) => {
+                let loss = self.whole_block_loss("index", offset, kind, detail);
+                self.opening.losses.push(loss);
+            }
         }
     }
 
@@ -256,28 +236,19 @@ impl Block {
                     "the file is not there, and meta.json claims {claimed} deleted intervals; deleted samples may be counted"
                 );
                 let loss = self.whole_block_loss("tombstones", None, ErrorKind::Missing, detail);
-                self.opening.losses.push(Loss {
-                    samples: None,
-                    ..loss
-                });
+                self.opening.losses.push(Loss { samples: None, ..loss });
             }
             return;
         }
         let parsed = FileBytes::open(&path, mode)
             .map_err(|e| (None, io_kind(&e), describe(&e)))
-            .and_then(|b| {
-                Tombstones::parse(&b).map_err(|f| (Some(f.offset), f.error_kind(), f.to_string()))
-            });
+            .and_then(|b| Tombstones::parse(&b).map_err(|f| (Some(f.offset), f.error_kind(), f.to_string())));
         match parsed {
             Ok(t) => self.tombstones = t,
             Err((offset, kind, detail)) => {
-                let detail = format!(
-                    "{detail}; deletions of this block are unknown, so deleted samples may be counted"
-                );
-                let loss = Loss {
-                    samples: None,
-                    ..self.whole_block_loss("tombstones", offset, kind, detail)
-                };
+                let detail =
+                    format!("{detail}; deletions of this block are unknown, so deleted samples may be counted");
+                let loss = Loss { samples: None, ..self.whole_block_loss("tombstones", offset, kind, detail) };
                 self.opening.losses.push(loss);
             }
         }
@@ -304,8 +275,7 @@ impl Block {
             }
             Err(e) => {
                 let error = Error::io(&folder, "list it", &e);
-                let loss =
-                    self.whole_block_loss("chunks", None, ErrorKind::Missing, describe(&error));
+                let loss = self.whole_block_loss("chunks", None, ErrorKind::Missing, describe(&error));
                 if self.meta.stats.chunks != Some(0) {
                     self.opening.losses.push(loss);
                 }
@@ -314,11 +284,8 @@ impl Block {
         numbers.sort_unstable();
         let last = numbers.last().copied().unwrap_or(0);
         if last as usize != numbers.len() {
-            let missing: Vec<String> = (1..=last)
-                .filter(|n| numbers.binary_search(n).is_err())
-                .take(5)
-                .map(|n| format!("{n:06}"))
-                .collect();
+            let missing: Vec<String> =
+                (1..=last).filter(|n| numbers.binary_search(n).is_err()).take(5).map(|n| format!("{n:06}")).collect();
             self.opening.notes.push(format!(
                 "{}: segments are not numbered without a gap (missing: {}); chunks are looked up by file name",
                 self.file("chunks"),
@@ -339,23 +306,14 @@ impl Block {
                         samples: None,
                         ..self.whole_block_loss(&name, offset, kind, detail)
                     });
-                (
-                    n - 1,
-                    Segment {
-                        file: self.file(&name),
-                        bytes,
-                    },
-                )
+                (n - 1, Segment { file: self.file(&name), bytes })
             })
             .collect();
     }
 
     /// The sizes of the segments in bytes, in order.
     pub fn segment_bytes(&self) -> u64 {
-        self.segments
-            .values()
-            .map(|s| s.bytes.as_ref().map_or(0, |b| b.len() as u64))
-            .sum()
+        self.segments.values().map(|s| s.bytes.as_ref().map_or(0, |b| b.len() as u64)).sum()
     }
 
     fn segment(&self, chunk: &ChunkMeta) -> Result<&Segment, String> {
@@ -364,12 +322,14 @@ impl Block {
             .ok_or_else(|| self.file(&format!("chunks/{}", chunk.reference.file_name())))
     }
 
+    /// The bytes that a chunk takes in its segment, from its length alone; 1 where that cannot be read.
+    pub fn chunk_bytes(&self, chunk: &ChunkMeta) -> u64 {
+        let segment = self.segments.get(&chunk.reference.segment_index()).and_then(|s| s.bytes.as_ref().ok());
+        segment.and_then(|bytes| ChunkSlice::extent(bytes, chunk.reference.offset_bytes())).unwrap_or(1)
+    }
+
     /// Reads one chunk, checksum verified. The loss is complete but for nothing: file, offset, series and interval.
-    pub fn chunk(
-        &self,
-        entry: &SeriesEntry,
-        chunk: &ChunkMeta,
-    ) -> Result<ChunkSlice<'_>, Box<Loss>> {
+    pub fn chunk(&self, entry: &SeriesEntry, chunk: &ChunkMeta) -> Result<ChunkSlice<'_>, Box<Loss>> {
         let offset = chunk.reference.offset_bytes();
         let loss = |file: String, offset, kind, detail: String, samples| {
             Box::new(Loss {
@@ -378,18 +338,12 @@ impl Block {
                 kind,
                 detail,
                 series: Some(entry.labels.clone()),
-                interval: Some(sound_interval(chunk)),
+                interval: Some(chunk.sound_interval()),
                 samples,
             })
         };
         let segment = self.segment(chunk).map_err(|file| {
-            loss(
-                file,
-                offset,
-                ErrorKind::Missing,
-                "the segment is not there; its chunks are lost".to_owned(),
-                None,
-            )
+            loss(file, offset, ErrorKind::Missing, "the segment is not there; its chunks are lost".to_owned(), None)
         })?;
         let bytes = match &segment.bytes {
             Ok(bytes) => bytes,
@@ -398,15 +352,8 @@ impl Block {
                 return Err(loss(segment.file.clone(), offset, l.kind, detail, None));
             }
         };
-        ChunkSlice::read(bytes, offset).map_err(|f| {
-            loss(
-                segment.file.clone(),
-                offset,
-                f.error_kind(),
-                f.to_string(),
-                None,
-            )
-        })
+        ChunkSlice::read(bytes, offset)
+            .map_err(|f| loss(segment.file.clone(), offset, f.error_kind(), f.to_string(), None))
     }
 
     /// Decodes one chunk's float samples into `out`, tombstones not applied. Losses go to `ledger`. The size is that of
@@ -446,7 +393,7 @@ impl Block {
                 kind,
                 detail,
                 series: Some(entry.labels.clone()),
-                interval: Some(sound_interval(chunk)),
+                interval: Some(chunk.sound_interval()),
                 samples,
             });
             ChunkOutcome::Lost(samples)
@@ -456,17 +403,8 @@ impl Block {
             Encoding::XOR => xor::decode(slice, out),
             e if e.is_histogram() => return ChunkOutcome::Histograms(claimed.unwrap_or(0)),
             e => {
-                let detail = format!(
-                    "chunks of encoding {} ({}) are not read by this release",
-                    e.0,
-                    e.name()
-                );
-                return lost(
-                    chunk.reference.offset_bytes(),
-                    ErrorKind::Unsupported,
-                    detail,
-                    claimed,
-                );
+                let detail = format!("chunks of encoding {} ({}) are not read by this release", e.0, e.name());
+                return lost(chunk.reference.offset_bytes(), ErrorKind::Unsupported, detail, claimed);
             }
         };
         if let Err(fault) = decoded {
@@ -477,12 +415,7 @@ impl Block {
             let detail = "timestamps inside the chunk do not increase".to_owned();
             out.ts.truncate(before);
             out.bits.truncate(before);
-            return lost(
-                chunk.reference.offset_bytes(),
-                ErrorKind::Malformed,
-                detail,
-                claimed,
-            );
+            return lost(chunk.reference.offset_bytes(), ErrorKind::Malformed, detail, claimed);
         }
         if let (Some(first), Some(last)) = (new.first(), new.last())
             && (*first, *last) != (chunk.min_time_ms, chunk.max_time_ms)
@@ -499,6 +432,12 @@ impl Block {
         ChunkOutcome::Floats(new.len())
     }
 
+    /// A file of the block that may not be read: nothing is lost yet, somebody has to grant the permission.
+    pub fn denied(&self) -> Option<&Loss> {
+        let segments = self.segments.values().filter_map(|s| s.bytes.as_ref().err());
+        self.opening.losses.iter().chain(segments).find(|l| l.kind == ErrorKind::Permission)
+    }
+
     /// The loss for a series entry of the index that cannot be read.
     pub fn series_loss(&self, fault: &Fault) -> Loss {
         Loss {
@@ -511,12 +450,6 @@ impl Block {
             samples: None,
         }
     }
-}
-
-/// A chunk's interval as the index gives it; hostile ones may end before they start.
-fn sound_interval(chunk: &ChunkMeta) -> Interval {
-    let i = chunk.interval();
-    Interval::new(i.start.min(i.end), i.end.max(i.start))
 }
 
 fn io_kind(error: &Error) -> ErrorKind {

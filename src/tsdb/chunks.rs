@@ -55,29 +55,27 @@ impl<'a> ChunkSlice<'a> {
         self.window.get(..self.len).unwrap_or_default()
     }
 
+    /// The bytes of the chunk at `offset`: length, encoding, data and checksum; `None` where the length cannot be read.
+    pub fn extent(segment: &[u8], offset: u64) -> Option<u64> {
+        let mut cursor = Cursor::new(segment.get(usize::try_from(offset).ok()?..)?, offset);
+        let length = cursor.uvarint("length of a chunk").ok()?;
+        (cursor.offset() - offset).checked_add(length)?.checked_add(5)
+    }
+
     /// Reads the chunk at `offset` of a segment and verifies its checksum.
     pub fn read(segment: &'a [u8], offset: u64) -> Result<ChunkSlice<'a>, Fault> {
         let Some(rest) = usize::try_from(offset).ok().and_then(|o| segment.get(o..)) else {
-            let kind = FaultKind::Truncated {
-                wanted: offset,
-                left: segment.len() as u64,
-            };
+            let kind = FaultKind::Truncated { wanted: offset, left: segment.len() as u64 };
             return Err(Fault::new(offset, "chunk", kind));
         };
         if offset < HEADER_LEN {
-            let kind = FaultKind::Malformed {
-                found: offset,
-                rule: "chunks start behind the 8-byte header",
-            };
+            let kind = FaultKind::Malformed { found: offset, rule: "chunks start behind the 8-byte header" };
             return Err(Fault::new(offset, "chunk", kind));
         }
         let mut cursor = Cursor::new(rest, offset);
         let len = cursor.uvarint("length of a chunk")?;
         if cursor.offset() - offset > 5 {
-            let kind = FaultKind::Malformed {
-                found: len,
-                rule: "its varint has at most 5 bytes",
-            };
+            let kind = FaultKind::Malformed { found: len, rule: "its varint has at most 5 bytes" };
             return Err(Fault::new(offset, "length of a chunk", kind));
         }
         let encoding_at = cursor.rest();
@@ -88,19 +86,9 @@ impl<'a> ChunkSlice<'a> {
         let stored = cursor.u32("checksum of a chunk")?;
         let computed = crc32c(encoding_at.get(..1 + len as usize).unwrap_or_default());
         if stored != computed {
-            return Err(Fault::new(
-                offset,
-                "chunk",
-                FaultKind::Checksum { stored, computed },
-            ));
+            return Err(Fault::new(offset, "chunk", FaultKind::Checksum { stored, computed }));
         }
-        Ok(ChunkSlice {
-            encoding,
-            window,
-            len: len as usize,
-            offset: data_at,
-            crc: stored,
-        })
+        Ok(ChunkSlice { encoding, window, len: len as usize, offset: data_at, crc: stored })
     }
 }
 
@@ -109,21 +97,12 @@ pub fn check_header(segment: &[u8]) -> Result<(), Fault> {
     let mut cursor = Cursor::new(segment, 0);
     let magic = cursor.u32("segment magic")?;
     if magic != MAGIC {
-        let kind = FaultKind::Malformed {
-            found: u64::from(magic),
-            rule: "it must be 0x85BD40DD",
-        };
+        let kind = FaultKind::Malformed { found: u64::from(magic), rule: "it must be 0x85BD40DD" };
         return Err(Fault::new(0, "segment magic", kind));
     }
     match cursor.u8("segment version")? {
         1 => Ok(()),
-        n => Err(Fault::new(
-            4,
-            "segment version",
-            FaultKind::Unsupported {
-                found: u64::from(n),
-            },
-        )),
+        n => Err(Fault::new(4, "segment version", FaultKind::Unsupported { found: u64::from(n) })),
     }
 }
 

@@ -73,41 +73,9 @@ pub struct Parent {
 
 /// Keys that somebody writes: Prometheus, and at the top level Thanos and Mimir. `thanos` itself is theirs to extend.
 const KNOWN_KEYS: [(&str, &[&str]); 3] = [
-    (
-        "",
-        &[
-            "ulid",
-            "minTime",
-            "maxTime",
-            "stats",
-            "compaction",
-            "version",
-            "thanos",
-            "out_of_order",
-        ],
-    ),
-    (
-        "stats",
-        &[
-            "numSamples",
-            "numFloatSamples",
-            "numHistogramSamples",
-            "numSeries",
-            "numChunks",
-            "numTombstones",
-        ],
-    ),
-    (
-        "compaction",
-        &[
-            "level",
-            "sources",
-            "deletable",
-            "parents",
-            "failed",
-            "hints",
-        ],
-    ),
+    ("", &["ulid", "minTime", "maxTime", "stats", "compaction", "version", "thanos", "out_of_order"]),
+    ("stats", &["numSamples", "numFloatSamples", "numHistogramSamples", "numSeries", "numChunks", "numTombstones"]),
+    ("compaction", &["level", "sources", "deletable", "parents", "failed", "hints"]),
 ];
 
 fn of_object(raw: &Value, key: &str) -> bool {
@@ -122,15 +90,11 @@ impl BlockMeta {
         let int = |v: Option<&Value>, key: &str| -> Result<i64, String> {
             match v {
                 None | Some(Value::Null) => Ok(0),
-                Some(v) => v
-                    .as_i64()
-                    .ok_or_else(|| format!("`{key}` is {v}, not an integer")),
+                Some(v) => v.as_i64().ok_or_else(|| format!("`{key}` is {v}, not an integer")),
             }
         };
         let ulid = |v: Option<&Value>, key: &str| -> Result<Ulid, String> {
-            let text = v
-                .and_then(Value::as_str)
-                .ok_or_else(|| format!("`{key}` is missing"))?;
+            let text = v.and_then(Value::as_str).ok_or_else(|| format!("`{key}` is missing"))?;
             Ulid::parse(text).ok_or_else(|| format!("`{key}` is {text:?}, not a ULID"))
         };
         // Go refuses the whole file where a known key has another type; so do we where the key decides what is served.
@@ -144,16 +108,11 @@ impl BlockMeta {
         let flag = |v: Option<&Value>, key: &str| -> Result<bool, String> {
             match v {
                 None | Some(Value::Null) => Ok(false),
-                Some(v) => v
-                    .as_bool()
-                    .ok_or_else(|| format!("`{key}` is {v}, not true or false")),
+                Some(v) => v.as_bool().ok_or_else(|| format!("`{key}` is {v}, not true or false")),
             }
         };
         let required = |key: &str| -> Result<i64, String> {
-            object
-                .get(key)
-                .and_then(Value::as_i64)
-                .ok_or_else(|| format!("`{key}` is missing or not an integer"))
+            object.get(key).and_then(Value::as_i64).ok_or_else(|| format!("`{key}` is missing or not an integer"))
         };
         let compaction = object.get("compaction");
         let of = |key: &str| compaction.and_then(|c| c.get(key));
@@ -166,9 +125,7 @@ impl BlockMeta {
         let min_time_ms = required("minTime")?;
         let max_time_ms = required("maxTime")?;
         if min_time_ms > max_time_ms {
-            return Err(format!(
-                "`minTime` {min_time_ms} is after `maxTime` {max_time_ms}"
-            ));
+            return Err(format!("`minTime` {min_time_ms} is after `maxTime` {max_time_ms}"));
         }
         let mut sources = Vec::new();
         for s in list(of("sources"), "compaction.sources")? {
@@ -199,14 +156,7 @@ impl BlockMeta {
             .and_then(|t| t.get("labels"))
             .and_then(Value::as_object)
             .map(|m| {
-                m.iter()
-                    .map(|(k, v)| {
-                        (
-                            k.clone(),
-                            v.as_str().map_or_else(|| v.to_string(), str::to_owned),
-                        )
-                    })
-                    .collect()
+                m.iter().map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect()
             })
             .unwrap_or_default();
         external_labels.sort();
@@ -231,9 +181,7 @@ impl BlockMeta {
             hints,
             external_labels,
             resolution_ms: int(
-                thanos
-                    .and_then(|t| t.get("downsample"))
-                    .and_then(|d| d.get("resolution")),
+                thanos.and_then(|t| t.get("downsample")).and_then(|d| d.get("resolution")),
                 "thanos.downsample.resolution",
             )?,
             raw,
@@ -247,33 +195,19 @@ impl BlockMeta {
     fn find_oddities(&self) -> Vec<String> {
         let mut odd = Vec::new();
         for (place, known) in KNOWN_KEYS {
-            let object = if place.is_empty() {
-                Some(&self.raw)
-            } else {
-                self.raw.get(place)
-            };
+            let object = if place.is_empty() { Some(&self.raw) } else { self.raw.get(place) };
             for (key, value) in object.and_then(Value::as_object).into_iter().flatten() {
                 if !known.contains(&key.as_str()) {
                     let dot = if place.is_empty() { "" } else { "." };
-                    odd.push(format!(
-                        "the key `{place}{dot}{key}` is unknown and was ignored"
-                    ));
+                    odd.push(format!("the key `{place}{dot}{key}` is unknown and was ignored"));
                 } else if place == "stats" && value.as_u64().is_none() && !value.is_null() {
                     odd.push(format!("`stats.{key}` is {value}, not a count"));
                 }
             }
         }
-        let parents: Vec<&Parent> = self
-            .parents
-            .iter()
-            .filter(|p| p.ulid != Ulid::from_parts(0, 0))
-            .collect();
+        let parents: Vec<&Parent> = self.parents.iter().filter(|p| p.ulid != Ulid::from_parts(0, 0)).collect();
         // Some parents carry no range: the head that out-of-order blocks name as theirs.
-        let ranged = || {
-            parents
-                .iter()
-                .filter(|p| (p.min_time_ms, p.max_time_ms) != (0, 0))
-        };
+        let ranged = || parents.iter().filter(|p| (p.min_time_ms, p.max_time_ms) != (0, 0));
         let start = ranged().map(|p| p.min_time_ms).min();
         let end = ranged().map(|p| p.max_time_ms).max();
         if let (Some(start), Some(end)) = (start, end)
@@ -307,10 +241,7 @@ impl BlockMeta {
             }
         }
         if self.level == 1 && !self.sources.is_empty() && self.sources != [self.ulid] {
-            odd.push(format!(
-                "the block {} is of compaction level 1 and not its own only source",
-                self.ulid
-            ));
+            odd.push(format!("the block {} is of compaction level 1 and not its own only source", self.ulid));
         }
         if self.level < 1 && of_object(&self.raw, "compaction") {
             odd.push(format!("`compaction.level` is {}", self.level));
@@ -323,19 +254,12 @@ impl BlockMeta {
 
     /// The identities of the blocks that this one replaces; the all-zero ULID that Mimir writes names nobody.
     pub fn compaction_parents(&self) -> Vec<Ulid> {
-        self.parents
-            .iter()
-            .map(|p| p.ulid)
-            .filter(|u| *u != Ulid::from_parts(0, 0))
-            .collect()
+        self.parents.iter().map(|p| p.ulid).filter(|u| *u != Ulid::from_parts(0, 0)).collect()
     }
 
     /// The block's range with both ends included. Blocks are half-open on disk; this is the one place that converts.
     pub fn interval(&self) -> Interval {
-        Interval::new(
-            self.min_time_ms,
-            self.max_time_ms.saturating_sub(1).max(self.min_time_ms),
-        )
+        Interval::new(self.min_time_ms, self.max_time_ms.saturating_sub(1).max(self.min_time_ms))
     }
 }
 
@@ -354,11 +278,47 @@ mod tests {
         assert_eq!(meta.raw["new"]["x"], 1);
         assert_eq!(meta.external_labels[0].0, "cluster");
         assert_eq!(meta.resolution_ms, 300_000);
-        let bad =
-            |from: &str, to: &str| BlockMeta::parse(text.replace(from, to).as_bytes()).unwrap_err();
+        let bad = |from: &str, to: &str| BlockMeta::parse(text.replace(from, to).as_bytes()).unwrap_err();
         assert!(bad("\"version\":1", "\"version\":7").contains("version"));
         assert!(bad("\"minTime\":-5", "\"minTime\":50").contains("minTime"));
         assert!(bad("01M84B555R12DA5C7BXMCTXPT6", "x").contains("ULID"));
         assert!(BlockMeta::parse(b"[]").is_err() && BlockMeta::parse(b"{").is_err());
+    }
+
+    #[test]
+    fn what_no_writer_produces_is_odd() {
+        let good = r#"{"ulid":"01M89YB0KY3HFCEWR5CDW6RXJN","minTime":0,"maxTime":20,"version":1,
+            "stats":{"numSamples":3,"numSeries":1},"thanos":{"anything":1},
+            "compaction":{"level":2,"sources":["01M89YB0K2SJAD3ZPFPK99CF2H","01M89YB0KJ5RGQCF656ZB3DJYC"],"parents":[
+            {"ulid":"01M89YB0K2SJAD3ZPFPK99CF2H","minTime":0,"maxTime":10},
+            {"ulid":"01M89YB0KJ5RGQCF656ZB3DJYC","minTime":10,"maxTime":20}]}}"#;
+        let odd = |from: &str, to: &str| {
+            let text = good.replacen(from, to, 1);
+            BlockMeta::parse(text.as_bytes()).map(|m| m.oddities.join("; ")).unwrap()
+        };
+        assert_eq!(odd("", ""), "");
+        for (from, to, why) in [
+            ("parents", "parentr", "compaction.parentr"),
+            ("parents", "parentr", "names no parents"),
+            ("numSeries", "numserieS", "stats.numserieS"),
+            ("stats", "ctats", "`ctats`"),
+            ("\"numSamples\":3", "\"numSamples\":-3", "not a count"),
+            ("\"maxTime\":20", "\"maxTime\":30", "its parents cover"),
+            ("9CF2H\",\"minTime", "9CF2J\",\"minTime", "not among the block's sources"),
+            ("9CF2H\",\"01", "9CF2J\",\"01", "not among the block's parents"),
+            ("\"level\":2,", "\"level\":1,", "own only source"),
+            ("\"level\":2,", "\"level\":2,\"deletable\":true,", "deletable"),
+        ] {
+            assert!(odd(from, to).contains(why), "{to}: {}", odd(from, to));
+        }
+        // A type that Go refuses would otherwise quietly be the default.
+        for (from, to) in [
+            ("\"level\":2,", "\"level\":2,\"deletable\":1,"),
+            ("\"sources\":[", "\"hints\":[1],\"sources\":["),
+            ("\"sources\":[", "\"hints\":\"x\",\"sources\":["),
+            ("\"compaction\":{", "\"compaction\":3,\"x\":{"),
+        ] {
+            assert!(BlockMeta::parse(good.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+        }
     }
 }

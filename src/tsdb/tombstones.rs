@@ -23,54 +23,28 @@ impl Tombstones {
             return Err(Fault::new(
                 0,
                 "tombstones magic",
-                FaultKind::Malformed {
-                    found: u64::from(magic),
-                    rule: "it must be 0x0130BA30",
-                },
+                FaultKind::Malformed { found: u64::from(magic), rule: "it must be 0x0130BA30" },
             ));
         }
         let version = header.u8("tombstones version")?;
         if version != 1 {
-            return Err(Fault::new(
-                4,
-                "tombstones version",
-                FaultKind::Unsupported {
-                    found: u64::from(version),
-                },
-            ));
+            return Err(Fault::new(4, "tombstones version", FaultKind::Unsupported { found: u64::from(version) }));
         }
         let body_len = (header.left() as u64).checked_sub(4).ok_or_else(|| {
-            Fault::new(
-                5,
-                "tombstones",
-                FaultKind::Truncated {
-                    wanted: 4,
-                    left: header.left() as u64,
-                },
-            )
+            Fault::new(5, "tombstones", FaultKind::Truncated { wanted: 4, left: header.left() as u64 })
         })?;
         let body = header.take(body_len, "tombstones")?;
         let stored = header.u32("tombstones checksum")?;
         let computed = crc32c(body);
         if stored != computed {
-            return Err(Fault::new(
-                5 + body_len,
-                "tombstones",
-                FaultKind::Checksum { stored, computed },
-            ));
+            return Err(Fault::new(5 + body_len, "tombstones", FaultKind::Checksum { stored, computed }));
         }
         let mut by_series: BTreeMap<BlockSeriesRef, Vec<Interval>> = BTreeMap::new();
         let mut cursor = Cursor::new(body, 5);
         while cursor.left() > 0 {
             let series = cursor.uvarint("tombstone series")?;
-            let interval = Interval::new(
-                cursor.varint("tombstone start")?,
-                cursor.varint("tombstone end")?,
-            );
-            by_series
-                .entry(BlockSeriesRef(series))
-                .or_default()
-                .push(interval);
+            let interval = Interval::new(cursor.varint("tombstone start")?, cursor.varint("tombstone end")?);
+            by_series.entry(BlockSeriesRef(series)).or_default().push(interval);
         }
         for intervals in by_series.values_mut() {
             *intervals = merged(std::mem::take(intervals));
@@ -125,15 +99,7 @@ mod tests {
     fn overlapping_and_adjacent_intervals_merge() {
         let i = Interval::new;
         assert_eq!(
-            merged(vec![
-                i(5, 9),
-                i(i64::MIN, 1),
-                i(10, 12),
-                i(7, 8),
-                i(3, 2),
-                i(20, i64::MAX),
-                i(i64::MAX, i64::MAX)
-            ]),
+            merged(vec![i(5, 9), i(i64::MIN, 1), i(10, 12), i(7, 8), i(3, 2), i(20, i64::MAX), i(i64::MAX, i64::MAX)]),
             vec![i(i64::MIN, 1), i(5, 12), i(20, i64::MAX)]
         );
     }

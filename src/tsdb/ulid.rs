@@ -52,10 +52,7 @@ mod tests {
     #[test]
     fn only_canonical_text_is_a_ulid() {
         let text = "01M84B555R12DA5C7BXMCTXPT6";
-        assert_eq!(
-            Ulid::parse(text).map(|u| u.to_string()),
-            Some(text.to_owned())
-        );
+        assert_eq!(Ulid::parse(text).map(|u| u.to_string()), Some(text.to_owned()));
         for bad in [
             "01m84b555r12da5c7bxmctxpt6",
             "81M84B555R12DA5C7BXMCTXPT6",

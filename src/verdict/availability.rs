@@ -2,7 +2,7 @@
 
 use crate::time::human_duration;
 use crate::verdict::{Verdict, counted_noun};
-use crate::windows::availability::Availability;
+use crate::windows::availability::{Availability, Figures};
 
 /// What the verdict weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,20 +47,40 @@ pub struct Judgement {
     pub bounds: Option<Bounds>,
     /// The requirement.
     pub requirement: Requirement,
+    /// Whether the figures that do not decide would decide otherwise.
+    pub warnings: Vec<String>,
 }
 
 /// Judges a window. Met if the worst case meets the requirement, not met if the best case misses it, else unknown.
+/// Where counted increments and PromQL would decide differently, a warning names both.
 pub fn judge(a: &Availability, requirement: Requirement) -> Judgement {
-    let figures = a.deciding();
+    let mut judged = judge_figures(a, a.deciding(), requirement);
+    let other = judge_figures(a, if a.semantics.counted { a.exact } else { a.counted }, requirement);
+    if other.verdict != judged.verdict {
+        let describe = |j: &Judgement, name: &str| {
+            let percent = j.percent.map_or("no requests".to_owned(), |p| format!("{p:.2}%"));
+            format!("{name} gives {percent} ({})", j.verdict.name())
+        };
+        let (counted, promql) = if a.semantics.counted { (&judged, &other) } else { (&other, &judged) };
+        judged.warnings.push(format!(
+            "{}, {}; --semantics chooses which decides",
+            describe(promql, &format!("PromQL of {}", a.semantics.version)),
+            describe(counted, "counting the proven increments")
+        ));
+    }
+    judged
+}
+
+fn judge_figures(a: &Availability, figures: Figures, requirement: Requirement) -> Judgement {
     let mut judged = Judgement {
         verdict: Verdict::Unknown,
         reasons: Vec::new(),
         percent: None,
         bounds: None,
         requirement,
+        warnings: Vec::new(),
     };
-    let (Some(total), Some(good)) = (figures.total.filter(|t| *t != 0.0), figures.good_or_zero())
-    else {
+    let (Some(total), Some(good)) = (figures.total.filter(|t| *t != 0.0), figures.good_or_zero()) else {
         judged.reasons.push(no_requests(a));
         judged.reasons.extend(a.instead.iter().cloned());
         return judged;
@@ -69,9 +89,7 @@ pub fn judge(a: &Availability, requirement: Requirement) -> Judgement {
     let percent = good / total * 100.0;
     judged.percent = Some(percent);
     if !percent.is_finite() {
-        judged
-            .reasons
-            .push("the figures are not finite numbers, so there is no ratio to judge".to_owned());
+        judged.reasons.push("the figures are not finite numbers, so there is no ratio to judge".to_owned());
         return judged;
     }
     let bounds = bounds(a, total, good, requirement.mode);
@@ -88,11 +106,8 @@ pub fn judge(a: &Availability, requirement: Requirement) -> Judgement {
         return judged;
     }
     // Without gaps and losses both bounds are the ratio itself, and the unrounded percentage decides as it always did.
-    let (worst, best) = if bounds.worst == bounds.best {
-        (percent, percent)
-    } else {
-        (bounds.worst * 100.0, bounds.best * 100.0)
-    };
+    let (worst, best) =
+        if bounds.worst == bounds.best { (percent, percent) } else { (bounds.worst * 100.0, bounds.best * 100.0) };
     judged.verdict = if worst >= required {
         Verdict::Met
     } else if best < required {
@@ -111,23 +126,12 @@ fn bounds(a: &Availability, total: f64, good: f64, mode: Mode) -> Bounds {
         Mode::Bounded if covered > 0.0 => total * (1.0 - covered) / covered,
         Mode::Bounded => f64::INFINITY,
     };
-    let (undatable_good, undatable_bad) = if a.semantics.counted {
-        (a.undatable.good, a.undatable.total - a.undatable.good)
-    } else {
-        (0.0, 0.0)
-    };
+    let (undatable_good, undatable_bad) =
+        if a.semantics.counted { (a.undatable.good, a.undatable.total - a.undatable.good) } else { (0.0, 0.0) };
     let more_bad = unseen + undatable_bad + a.loss_effect.bad;
     let more_good = unseen + undatable_good + a.loss_effect.good;
-    let worst = if more_bad.is_infinite() {
-        0.0
-    } else {
-        good / (total + more_bad)
-    };
-    let best = if more_good.is_infinite() {
-        1.0
-    } else {
-        (good + more_good) / (total + more_good)
-    };
+    let worst = if more_bad.is_infinite() { 0.0 } else { good / (total + more_bad) };
+    let best = if more_good.is_infinite() { 1.0 } else { (good + more_good) / (total + more_good) };
     Bounds { worst, best }
 }
 
@@ -138,9 +142,10 @@ fn no_requests(a: &Availability) -> String {
             "the selected series have no sample inside the window".to_owned()
         }
         Some(_) => {
-            let up = a.coverage.up_ratio.map_or(String::new(), |r| {
-                format!("; `up` was 1 in {:.2}% of the scrapes", r * 100.0)
-            });
+            let up = a
+                .coverage
+                .up_ratio
+                .map_or(String::new(), |r| format!("; `up` was 1 in {:.2}% of the scrapes", r * 100.0));
             format!("no requests inside the window{up}")
         }
     }
@@ -150,11 +155,7 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
     let required = j.requirement.percent;
     let percent = j.percent.unwrap_or_default();
     let mut out = Vec::new();
-    let by = if a.semantics.counted {
-        "counted"
-    } else {
-        "by PromQL"
-    };
+    let by = if a.semantics.counted { "counted" } else { "by PromQL" };
     out.push(match j.verdict {
         Verdict::Met if worst == best => format!("{percent:.2}% {by} is at least {required}%"),
         Verdict::Met => format!("{percent:.2}% {by}, and even the worst case of {worst:.2}% is at least {required}%"),
@@ -167,8 +168,12 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
     if a.coverage.uncovered_ms > 0 {
         let uncovered = human_duration(a.coverage.uncovered_ms);
         out.push(match j.requirement.mode {
-            Mode::Bounded => format!("{uncovered} of the window were not scraped and count once as failed, once as served"),
-            Mode::Observed => format!("{uncovered} of the window were not scraped and are ignored (--verdict observed)"),
+            Mode::Bounded => {
+                format!("{uncovered} of the window were not scraped and count once as failed, once as served")
+            }
+            Mode::Observed => {
+                format!("{uncovered} of the window were not scraped and are ignored (--verdict observed)")
+            }
         });
     }
     if a.loss_effect.good > 0.0 || a.loss_effect.bad > 0.0 {
@@ -176,11 +181,7 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
         out.push(format!(
             "{} touch the window and {}",
             counted_noun(a.losses.len(), "loss", "losses"),
-            if open {
-                "leave the figures open"
-            } else {
-                "could change the figures within bounds"
-            }
+            if open { "leave the figures open" } else { "could change the figures within bounds" }
         ));
     }
     out

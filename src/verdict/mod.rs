@@ -45,9 +45,5 @@ impl Verdict {
 
 /// A count with its noun, for sentences.
 pub(crate) fn counted_noun(n: usize, one: &str, many: &str) -> String {
-    if n == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{n} {many}")
-    }
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }

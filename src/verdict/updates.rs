@@ -31,11 +31,9 @@ pub fn judge(u: &ModelUpdates, requirement: Requirement) -> Judgement {
     let actual = u.best.as_ref().map_or(0, |b| b.updates.len());
     let doubtful = u.best.as_ref().map_or(0, |b| {
         let doubtful = |update: &usize| {
-            u.updates.get(*update).is_some_and(|x| {
-                x.switches
-                    .iter()
-                    .all(|s| u.switches.get(*s).is_some_and(|s| s.undatable))
-            })
+            u.updates
+                .get(*update)
+                .is_some_and(|x| x.switches.iter().all(|s| u.switches.get(*s).is_some_and(|s| s.undatable)))
         };
         b.updates.iter().filter(|i| doubtful(i)).count()
     });
@@ -53,15 +51,9 @@ pub fn judge(u: &ModelUpdates, requirement: Requirement) -> Judgement {
     let minimum = requirement.minimum;
     let mut reasons = vec![match verdict {
         Verdict::Met => format!("{found} within one window; at least {minimum} are required"),
-        Verdict::NotMet => format!(
-            "only {found} within one window; {minimum} are required, and nothing hides more"
-        ),
-        Verdict::Unknown if u.selected_interval.is_none() => {
-            "no series matches the switch counter".to_owned()
-        }
-        Verdict::Unknown => format!(
-            "{found} proven within one window; {minimum} are required, and there may be more"
-        ),
+        Verdict::NotMet => format!("only {found} within one window; {minimum} are required, and nothing hides more"),
+        Verdict::Unknown if u.selected_interval.is_none() => "no series matches the switch counter".to_owned(),
+        Verdict::Unknown => format!("{found} proven within one window; {minimum} are required, and there may be more"),
     }];
     if verdict != Verdict::Met {
         if doubtful > 0 {
@@ -73,11 +65,5 @@ pub fn judge(u: &ModelUpdates, requirement: Requirement) -> Judgement {
         reasons.extend(u.hidden.iter().map(|h| h.why.clone()));
         reasons.extend(u.instead.iter().cloned());
     }
-    Judgement {
-        verdict,
-        reasons,
-        worst,
-        best,
-        requirement,
-    }
+    Judgement { verdict, reasons, worst, best, requirement }
 }

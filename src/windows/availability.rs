@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::loss::{Conflict, Ledger, Loss};
 use crate::promql::{self, Bucket, PromVersion, Window};
@@ -63,15 +63,10 @@ impl Question {
     /// The recommender service (`docs/windows.md`, "Preset").
     pub fn recommender() -> Question {
         let requests = || Selector::metric("recommend_requests_total");
-        let status = |code: &str| {
-            requests().and(crate::selector::Matcher::equal(b"status", code.as_bytes()))
-        };
+        let status = |code: &str| requests().and(crate::selector::Matcher::equal(b"status", code.as_bytes()));
         Question {
             total: requests(),
-            rule: GoodRule::Preset {
-                good: status("200"),
-                bad: status("500"),
-            },
+            rule: GoodRule::Preset { good: status("200"), bad: status("500") },
             by: vec!["status".to_owned()],
             health: Some(Selector::metric("service_health_status")),
             latency: Some(Selector::metric("recommend_latency_seconds_bucket")),
@@ -195,11 +190,7 @@ pub struct Availability {
 impl Availability {
     /// The figures that decide.
     pub fn deciding(&self) -> Figures {
-        if self.semantics.counted {
-            self.counted
-        } else {
-            self.exact
-        }
+        if self.semantics.counted { self.counted } else { self.exact }
     }
 }
 
@@ -213,12 +204,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// `sum(increase(…[R]))`.
     pub fn exact(&self, version: PromVersion, window: Window) -> Option<f64> {
-        promql::sum(
-            version,
-            self.series
-                .iter()
-                .filter_map(|s| promql::increase(version, window, &s.samples)),
-        )
+        promql::sum(version, self.series.iter().filter_map(|s| promql::increase(version, window, &s.samples)))
     }
 
     /// The sum of counted increments in series order; `None` where no series has a sample in the window.
@@ -246,11 +232,7 @@ impl Requests {
     /// All figures of a window by PromQL.
     pub fn exact(&self, version: PromVersion, window: Window) -> Figures {
         let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.exact(version, window));
-        Requests::complete(
-            self.total.exact(version, window),
-            of(&self.good),
-            of(&self.bad),
-        )
+        Requests::complete(self.total.exact(version, window), of(&self.good), of(&self.bad))
     }
 
     /// All figures of a window by counting.
@@ -260,11 +242,7 @@ impl Requests {
     }
 
     /// Where only one side is selected, the other is the rest of the total.
-    pub fn complete(
-        total: Option<f64>,
-        good: Option<Option<f64>>,
-        bad: Option<Option<f64>>,
-    ) -> Figures {
+    pub fn complete(total: Option<f64>, good: Option<Option<f64>>, bad: Option<Option<f64>>) -> Figures {
         let rest = |side: Option<f64>| total.map(|t| t - side.unwrap_or(0.0));
         let (good, bad) = match (good, bad) {
             (Some(g), Some(b)) => (g, b),
@@ -279,43 +257,23 @@ impl Requests {
 /// Computes everything about the window that ends at `span.end`.
 ///
 /// Errs where merged SOURCEs turn out to be different servers, or where two results would carry the same labels.
-pub fn evaluate(
-    source: &Source,
-    question: &Question,
-    span: Span,
-    semantics: Semantics,
-) -> Result<Availability> {
+pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Semantics) -> Result<Availability> {
     let version = semantics.version;
     let range = version.parsed_range_ms(span.length());
-    let window = Window {
-        end: span.end,
-        range,
-    };
+    let window = Window { end: span.end, range };
     let mut ledger = source.opening_ledger();
     let mut warnings = semantics.warnings.clone();
 
     let selected = select(source, question.total.matchers());
     let selected_interval = joined_interval(&selected.series);
     let ends = sliding_ends(source, question, span, selected_interval)?;
-    let earliest = ends
-        .as_ref()
-        .and_then(|e| e.last())
-        .map_or(span.start, |e| e.saturating_sub(span.length()));
+    let earliest = ends.as_ref().and_then(|e| e.last()).map_or(span.start, |e| e.saturating_sub(span.length()));
     // One millisecond before the window for the closed left edge of 2.x ranges.
     let interval = Interval::new(earliest.min(window.start()), span.end);
 
-    let total = load_selected(
-        source,
-        &selected.series,
-        selected.ledger,
-        interval,
-        Reach::WithHistory,
-    );
+    let total = load_selected(source, &selected.series, selected.ledger, interval, Reach::WithHistory);
     let refs: Vec<&LoadedSeries> = total.series.iter().collect();
-    let wide = Span {
-        start: earliest,
-        end: span.end,
-    };
+    let wide = Span { start: earliest, end: span.end };
     let targets = Targets::load(source, &refs, wide, question.scrape_interval);
     let coverage = coverage(&targets, span, &refs);
     ledger.absorb(targets.ledger.clone());
@@ -336,58 +294,23 @@ pub fn evaluate(
         GoodRule::Bad(bad) => (None, Some(load_side(bad))),
     };
     ledger.absorb(total.ledger);
-    let requests = Requests {
-        total: prepare(total.series, wide, &proofs),
-        good,
-        bad,
-    };
+    let requests = Requests { total: prepare(total.series, wide, &proofs), good, bad };
 
-    let health = health(
-        source,
-        question,
-        window,
-        version,
-        &mut ledger,
-        &mut warnings,
-    )?;
+    let health = health(source, question, window, version, &mut ledger, &mut warnings)?;
     let p95_seconds = latency(source, question, window, version, &mut ledger);
 
     let sliding = ends
-        .map(|ends| {
-            sliding::evaluate(
-                source,
-                question,
-                &requests,
-                &semantics,
-                &ends,
-                span.length(),
-            )
-        })
+        .map(|ends| sliding::evaluate(source, question, &requests, &semantics, &ends, span.length()))
         .transpose()?;
 
     ledger.settle();
-    if let Some(c) = ledger.interleaved.first() {
-        return Err(Error::new(
-            ErrorKind::Ambiguous,
-            format!(
-                "{} has other timestamps in one SOURCE than in another at {}: these are different servers",
-                c.series,
-                crate::time::rfc3339(c.t_ms)
-            ),
-        )
-        .hint("answer them one by one (leave out --merge); interleaving two servers would invent counter resets"));
-    }
+    ledger.check_one_server()?;
 
     let around = Interval::new(span.start, span.end);
     let counted = requests.counted(span);
     let undatable = undatable(&requests, &question.rule, span);
     let loss_effect = loss_effect(&request_losses, question, &requests, span);
-    let conflicts: Vec<Conflict> = ledger
-        .conflicts
-        .iter()
-        .filter(|c| around.contains(c.t_ms))
-        .cloned()
-        .collect();
+    let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| around.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
             "{} samples of the window have different values in overlapping blocks (first: {} at {}); the answer uses those of a full read, a server may have shown others",
@@ -408,11 +331,7 @@ pub fn evaluate(
         series,
         coverage,
         loss_effect,
-        losses: ledger
-            .losses
-            .into_iter()
-            .filter(|l| l.touches(&around))
-            .collect(),
+        losses: ledger.losses.into_iter().filter(|l| l.touches(&around)).collect(),
         conflicts,
         instead: instead(source, &question.total, selected_interval, span),
         warnings,
@@ -427,10 +346,7 @@ pub fn evaluate(
 
 fn joined_interval(series: &[MergedSeries]) -> Option<Interval> {
     let all = || series.iter().filter_map(MergedSeries::interval);
-    Some(Interval::new(
-        all().map(|i| i.start).min()?,
-        all().map(|i| i.end).max()?,
-    ))
+    Some(Interval::new(all().map(|i| i.start).min()?, all().map(|i| i.end).max()?))
 }
 
 /// The ends T, T - STEP, … of the windows that start at or after the first sample; T itself always.
@@ -467,20 +383,14 @@ fn prepare(series: Vec<LoadedSeries>, span: Span, proofs: &Proofs<'_>) -> Prepar
         .map(|s| {
             // A loss before the first sample means that it may not be the first.
             let first = s.samples.ts.first().copied();
-            let lost_before =
-                |l: &Loss| l.interval.is_none_or(|i| first.is_none_or(|t| i.start < t));
+            let lost_before = |l: &Loss| l.interval.is_none_or(|i| first.is_none_or(|t| i.start < t));
             Counter::prepare(s, span, proofs, !s.ledger.losses.iter().any(lost_before))
         })
         .collect();
     Prepared { series, counters }
 }
 
-fn series_figures(
-    total: &Prepared,
-    version: PromVersion,
-    window: Window,
-    span: Span,
-) -> Vec<SeriesFigures> {
+fn series_figures(total: &Prepared, version: PromVersion, window: Window, span: Span) -> Vec<SeriesFigures> {
     let pairs = total.series.iter().zip(&total.counters);
     pairs
         .map(|(s, c)| SeriesFigures {
@@ -491,19 +401,12 @@ fn series_figures(
         .collect()
 }
 
-fn groups(
-    total: &Prepared,
-    by: &[String],
-    version: PromVersion,
-    window: Window,
-    span: Span,
-) -> Vec<Group> {
-    let mut groups: BTreeMap<Vec<Box<[u8]>>, (Vec<f64>, f64)> = BTreeMap::new();
+fn groups(total: &Prepared, by: &[String], version: PromVersion, window: Window, span: Span) -> Vec<Group> {
+    /// Increases by PromQL, and the counted sum.
+    type Sums = (Vec<f64>, f64);
+    let mut groups: BTreeMap<Vec<Box<[u8]>>, Sums> = BTreeMap::new();
     for (s, c) in total.series.iter().zip(&total.counters) {
-        let key = by
-            .iter()
-            .map(|name| s.labels.get(name.as_bytes()).into())
-            .collect();
+        let key = by.iter().map(|name| s.labels.get(name.as_bytes()).into()).collect();
         let (exact, counted) = groups.entry(key).or_default();
         exact.extend(promql::increase(version, window, &s.samples));
         *counted += c.window(span).increase;
@@ -533,27 +436,18 @@ fn health(
     let Some(selector) = &question.health else {
         return Ok(Vec::new());
     };
-    let loaded = load_all(
-        source,
-        selector,
-        Interval::new(window.start(), window.end),
-        Reach::Exact,
-    );
+    let loaded = load_all(source, selector, Interval::new(window.start(), window.end), Reach::Exact);
     ledger.absorb(loaded.ledger);
     let mut out: Vec<(Labels, f64)> = Vec::new();
     for s in &loaded.series {
-        if let Some(v) =
-            promql::avg_over_time(version, window.select(version, &s.samples).map(|(_, v)| v))
-        {
+        if let Some(v) = promql::avg_over_time(version, window.select(version, &s.samples).map(|(_, v)| v)) {
             out.push((s.labels.without_name(), v));
         }
     }
     out.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some([(twice, _), _]) = out.windows(2).find(|w| matches!(w, [a, b] if a.0 == b.0)) {
-        return Err(Error::usage(format!(
-            "--health selects two series that differ in their name only: {twice}"
-        ))
-        .hint("PromQL refuses that too; select one metric name"));
+        return Err(Error::usage(format!("--health selects two series that differ in their name only: {twice}"))
+            .hint("PromQL refuses that too; select one metric name"));
     }
     if out.len() > 1 {
         warnings.push(format!(
@@ -572,18 +466,8 @@ pub(super) fn health_and_latency(
     version: PromVersion,
 ) -> Result<(Option<f64>, Option<f64>)> {
     let mut ledger = Ledger::default();
-    let health = health(
-        source,
-        question,
-        window,
-        version,
-        &mut ledger,
-        &mut Vec::new(),
-    )?;
-    Ok((
-        health.first().map(|h| h.1),
-        latency(source, question, window, version, &mut ledger),
-    ))
+    let health = health(source, question, window, version, &mut ledger, &mut Vec::new())?;
+    Ok((health.first().map(|h| h.1), latency(source, question, window, version, &mut ledger)))
 }
 
 /// `histogram_quantile(0.95, sum(rate(SELECTOR[R])) by (le))`.
@@ -595,12 +479,7 @@ fn latency(
     ledger: &mut Ledger,
 ) -> Option<f64> {
     let selector = question.latency.as_ref()?;
-    let loaded = load_all(
-        source,
-        selector,
-        Interval::new(window.start(), window.end),
-        Reach::Exact,
-    );
+    let loaded = load_all(source, selector, Interval::new(window.start(), window.end), Reach::Exact);
     ledger.absorb(loaded.ledger);
     // Groups keep the order of their first series, as the engine's results do.
     let mut les: Vec<&[u8]> = Vec::new();
@@ -617,9 +496,7 @@ fn latency(
     }
     let mut buckets = Vec::new();
     for le in les {
-        let count = rates
-            .get(le)
-            .and_then(|r| promql::sum(version, r.iter().copied()));
+        let count = rates.get(le).and_then(|r| promql::sum(version, r.iter().copied()));
         if let (Some(upper_bound), Some(count)) = (promql::parse_float(le), count) {
             buckets.push(Bucket { upper_bound, count });
         }
@@ -628,13 +505,7 @@ fn latency(
 }
 
 fn undatable(requests: &Requests, rule: &GoodRule, span: Span) -> Undatable {
-    let of = |p: &Prepared| {
-        p.counters
-            .iter()
-            .map(|c| c.window(span))
-            .map(|w| w.undatable)
-            .sum::<f64>()
-    };
+    let of = |p: &Prepared| p.counters.iter().map(|c| c.window(span)).map(|w| w.undatable).sum::<f64>();
     let total = of(&requests.total);
     let good = match rule {
         GoodRule::Preset { .. } | GoodRule::Good(_) => requests.good.as_ref().map_or(0.0, of),
@@ -646,17 +517,9 @@ fn undatable(requests: &Requests, rule: &GoodRule, span: Span) -> Undatable {
 /// What the losses could change: nothing where a counter has samples on both sides inside the window and did not
 /// restart between them, since its difference counts the lost increments too; at most the difference where one of
 /// these samples lies outside the window; anything otherwise.
-fn loss_effect(
-    losses: &[Loss],
-    question: &Question,
-    requests: &Requests,
-    span: Span,
-) -> LossEffect {
+fn loss_effect(losses: &[Loss], question: &Question, requests: &Requests, span: Span) -> LossEffect {
     let around = Interval::new(span.start, span.end);
-    let mut effect = LossEffect {
-        good: 0.0,
-        bad: 0.0,
-    };
+    let mut effect = LossEffect { good: 0.0, bad: 0.0 };
     let mut seen: Vec<&Loss> = Vec::new();
     for loss in losses.iter().filter(|l| l.touches(&around)) {
         if seen.contains(&loss) {
@@ -664,10 +527,7 @@ fn loss_effect(
         }
         seen.push(loss);
         let Some(labels) = &loss.series else {
-            effect = LossEffect {
-                good: f64::INFINITY,
-                bad: f64::INFINITY,
-            };
+            effect = LossEffect { good: f64::INFINITY, bad: f64::INFINITY };
             continue;
         };
         let is_good = match &question.rule {
@@ -675,8 +535,7 @@ fn loss_effect(
             GoodRule::Bad(bad) => question.total.matches(labels) && !bad.matches(labels),
         };
         let is_bad = !is_good
-            && (question.total.matches(labels)
-                || matches!(&question.rule, GoodRule::Bad(bad) if bad.matches(labels)));
+            && (question.total.matches(labels) || matches!(&question.rule, GoodRule::Bad(bad) if bad.matches(labels)));
         if !is_good && !is_bad {
             continue;
         }
@@ -686,13 +545,12 @@ fn loss_effect(
             .iter()
             .find(|c| c.labels == *labels)
             .and_then(|c| loss.interval.and_then(|i| c.bounded_by(i.start, i.end)))
-            .map_or(f64::INFINITY, |((from, a), (to, b))| {
-                if span.start <= from && to <= span.end {
-                    0.0
-                } else {
-                    b - a
-                }
-            });
+            .map_or(
+                f64::INFINITY,
+                |((from, a), (to, b))| {
+                    if span.start <= from && to <= span.end { 0.0 } else { b - a }
+                },
+            );
         if is_good {
             effect.good += amount;
         } else {

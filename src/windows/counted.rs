@@ -7,16 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
+
 use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::Ledger;
 use crate::sample::{is_countable, is_stale};
 use crate::samples::{LoadedSeries, Reach, load, load_all};
 use crate::selector::Selector;
-use crate::series::MergedSeries;
+use crate::series::{MergedSeries, select};
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::windows::Span;
-use crate::windows::targets::{TargetId, Targets};
+use crate::windows::targets::Targets;
 
 /// Why a sample's whole value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,70 +113,44 @@ impl<'a> Proofs<'a> {
         selected: &'a [MergedSeries],
         interval: Interval,
     ) -> (Proofs<'a>, Ledger) {
-        let names: BTreeSet<String> = selected
-            .iter()
-            .filter_map(|s| created_name(&s.labels))
-            .collect();
+        let names: BTreeSet<String> = selected.iter().filter_map(|s| created_name(&s.labels)).collect();
         let mut created: BTreeMap<Labels, Vec<(TimestampMs, f64)>> = BTreeMap::new();
         let mut ledger = Ledger::default();
         for name in names {
-            let loaded = load_all(
-                source,
-                &Selector::metric(&name),
-                interval,
-                Reach::WithHistory,
-            );
+            let loaded = load_all(source, &Selector::metric(&name), interval, Reach::WithHistory);
             ledger.absorb(loaded.ledger);
             for s in loaded.series {
                 let seconds = s.samples.iter().filter(|(_, b)| is_countable(*b));
                 let ms = seconds.map(|(t, b)| (t, f64::from_bits(b) * 1000.0));
-                created
-                    .entry(s.labels.without_name())
-                    .or_default()
-                    .extend(ms);
+                created.entry(s.labels.without_name()).or_default().extend(ms);
             }
         }
-        (
-            Proofs {
-                source,
-                targets,
-                selected,
-                created,
-                stale_markers: OnceLock::new(),
-            },
-            ledger,
-        )
+        (Proofs { source, targets, selected, created, stale_markers: OnceLock::new() }, ledger)
     }
 
-    /// Whether the source has any stale marker, in the selected series or in `up`. Without any, a scrape without the
-    /// series is proof by itself. Reads all of them over all time, so it is only asked when it would decide.
+    /// Whether the source has any stale marker. Without any, a scrape without the series is proof by itself. Looks
+    /// through the selected series first and then through all others, so it is only asked when it would decide.
     fn source_has_stale_markers(&self) -> bool {
         *self.stale_markers.get_or_init(|| {
-            self.targets.targets.values().any(|t| t.has_stale_markers)
-                || self.selected.iter().any(|series| {
-                    let all = load(self.source, series, Interval::ALL, Reach::Exact);
-                    all.samples.bits.iter().any(|b| is_stale(*b))
-                })
+            self.targets.targets.iter().any(|t| t.has_stale_markers)
+                || has_stale_marker(self.source, self.selected)
+                || has_stale_marker(self.source, &select(self.source, &[]).series)
         })
     }
 }
 
+fn has_stale_marker(source: &Source, series: &[MergedSeries]) -> bool {
+    series.par_iter().any(|s| load(source, s, Interval::ALL, Reach::Exact).samples.bits.iter().any(|b| is_stale(*b)))
+}
+
 impl Counter {
     /// Prepares a series. `complete` says whether nothing before the first sample was lost.
-    pub fn prepare(
-        series: &LoadedSeries,
-        span: Span,
-        proofs: &Proofs<'_>,
-        complete: bool,
-    ) -> Counter {
-        let id = TargetId::of(&series.labels);
-        let target = proofs.targets.targets.get(&id);
+    pub fn prepare(series: &LoadedSeries, span: Span, proofs: &Proofs<'_>, complete: bool) -> Counter {
+        let target = proofs.targets.of(&series.labels);
         let created = proofs.created.get(&series.labels.without_name());
         let mut c = Counter {
             labels: series.labels.clone(),
-            undatable_over_ms: target
-                .and_then(|t| t.interval_ms)
-                .map(|i| i.saturating_mul(2)),
+            undatable_over_ms: target.and_then(|t| t.interval_ms).map(|i| i.saturating_mul(2)),
             ..Counter::default()
         };
         let mut stale_since: Option<TimestampMs> = None;
@@ -192,40 +168,29 @@ impl Counter {
                 let restart = if v < last {
                     Some(Restart::Lower)
                 } else {
-                    let process =
-                        target.and_then(|x| started_between(before, t, |at| x.start_known_at(at)));
-                    let child =
-                        created.and_then(|list| started_between(before, t, |at| newest(list, at)));
+                    let process = target.and_then(|x| started_between(before, t, |at| x.start_known_at(at)));
+                    let child = created.and_then(|list| started_between(before, t, |at| newest(list, at)));
                     let scraped_from = |from| target.is_some_and(|x| x.scraped_in(from, t));
                     match (process.max(child), stale_since) {
                         (Some(start), _) => Some(Restart::Started(start)),
                         (None, Some(marker)) => scraped_from(marker).then_some(Restart::Returned),
-                        (None, None) => (scraped_from(before.saturating_add(1))
-                            && !proofs.source_has_stale_markers())
-                        .then_some(Restart::Returned),
+                        (None, None) => (scraped_from(before.saturating_add(1)) && !proofs.source_has_stale_markers())
+                            .then_some(Restart::Returned),
                     }
                 };
                 if let Some(r) = restart {
                     c.restarts.push((c.ts.len(), r));
                 }
             } else {
-                let start = target
-                    .and_then(|x| x.start_known_at(t))
-                    .filter(|s| *s <= t as f64);
-                let child = created
-                    .and_then(|list| newest(list, t))
-                    .filter(|s| *s <= t as f64);
-                let newest_start = start
-                    .into_iter()
-                    .chain(child)
-                    .fold(None, |m: Option<f64>, s| Some(m.map_or(s, |m| m.max(s))));
+                let start = target.and_then(|x| x.start_known_at(t)).filter(|s| *s <= t as f64);
+                let child = created.and_then(|list| newest(list, t)).filter(|s| *s <= t as f64);
+                let newest_start =
+                    start.into_iter().chain(child).fold(None, |m: Option<f64>, s| Some(m.map_or(s, |m| m.max(s))));
                 let inside = newest_start.filter(|s| *s > span.start as f64);
                 c.birth = match inside {
                     _ if !complete => Birth::Unknown,
                     Some(s) => Birth::Started(s as i64),
-                    None if target.is_some_and(|x| x.first_up_ms.is_some_and(|up| up < t)) => {
-                        Birth::Scraped
-                    }
+                    None if target.is_some_and(|x| x.first_up_ms.is_some_and(|up| up < t)) => Birth::Scraped,
                     None => Birth::Unknown,
                 };
             }
@@ -241,11 +206,7 @@ impl Counter {
     }
 
     fn restart_at(&self, i: usize) -> Option<Restart> {
-        self.restarts
-            .binary_search_by_key(&i, |r| r.0)
-            .ok()
-            .and_then(|k| self.restarts.get(k))
-            .map(|r| r.1)
+        self.restarts.binary_search_by_key(&i, |r| r.0).ok().and_then(|k| self.restarts.get(k)).map(|r| r.1)
     }
 
     /// The restarts at positions in `(from, to]`.
@@ -257,9 +218,7 @@ impl Counter {
 
     /// Whether the step to position `i` crosses `start` and is too long to say on which side its increments lie.
     fn is_undatable(&self, i: usize, start: TimestampMs) -> bool {
-        let (Some((t, _)), Some((before, _))) =
-            (self.at(i), i.checked_sub(1).and_then(|j| self.at(j)))
-        else {
+        let (Some((t, _)), Some((before, _))) = (self.at(i), i.checked_sub(1).and_then(|j| self.at(j))) else {
             return false;
         };
         if before > start || t <= start {
@@ -268,8 +227,7 @@ impl Counter {
         if matches!(self.restart_at(i), Some(Restart::Started(s)) if s >= start) {
             return false;
         }
-        self.undatable_over_ms
-            .is_some_and(|limit| t.saturating_sub(before) > limit)
+        self.undatable_over_ms.is_some_and(|limit| t.saturating_sub(before) > limit)
     }
 
     /// The counter over `(start, end]`, in O(log samples + restarts inside). The increase is the last value minus what
@@ -277,12 +235,8 @@ impl Counter {
     pub fn window(&self, span: Span) -> CountedWindow {
         let lo = self.ts.partition_point(|t| *t <= span.start);
         let hi = self.ts.partition_point(|t| *t <= span.end);
-        let mut w = CountedWindow {
-            baseline: lo.checked_sub(1).and_then(|i| self.at(i)),
-            ..CountedWindow::default()
-        };
-        let (Some(first), Some(last)) = (self.at(lo), hi.checked_sub(1).and_then(|i| self.at(i)))
-        else {
+        let mut w = CountedWindow { baseline: lo.checked_sub(1).and_then(|i| self.at(i)), ..CountedWindow::default() };
+        let (Some(first), Some(last)) = (self.at(lo), hi.checked_sub(1).and_then(|i| self.at(i))) else {
             return w;
         };
         if lo >= hi {
@@ -358,13 +312,8 @@ impl Counter {
 
     /// The times of the restarts inside `(start, end]`.
     pub fn restarts(&self, span: Span) -> Vec<TimestampMs> {
-        let times = self
-            .restarts
-            .iter()
-            .filter_map(|(i, _)| self.ts.get(*i).copied());
-        times
-            .filter(|t| span.start < *t && *t <= span.end)
-            .collect()
+        let times = self.restarts.iter().filter_map(|(i, _)| self.ts.get(*i).copied());
+        times.filter(|t| span.start < *t && *t <= span.end).collect()
     }
 
     /// The first countable sample in reach.
@@ -374,11 +323,7 @@ impl Counter {
 
     /// Whether losses inside `[from, to]` are bounded: samples on both sides, and no restart between them. Gives the
     /// values on both sides.
-    pub fn bounded_by(
-        &self,
-        from: TimestampMs,
-        to: TimestampMs,
-    ) -> Option<((TimestampMs, f64), (TimestampMs, f64))> {
+    pub fn bounded_by(&self, from: TimestampMs, to: TimestampMs) -> Option<((TimestampMs, f64), (TimestampMs, f64))> {
         let before = self.ts.partition_point(|t| *t < from).checked_sub(1)?;
         let after = self.ts.partition_point(|t| *t <= to);
         let (a, b) = (self.at(before)?, self.at(after)?);
@@ -393,11 +338,7 @@ fn newest(list: &[(TimestampMs, f64)], at: TimestampMs) -> Option<f64> {
 
 /// A start after the sample at `before` and not after `t`, which was not already known at `before`: a start that both
 /// samples knew lies before both, whatever the target's clock says.
-fn started_between(
-    before: TimestampMs,
-    t: TimestampMs,
-    known_at: impl Fn(TimestampMs) -> Option<f64>,
-) -> Option<i64> {
+fn started_between(before: TimestampMs, t: TimestampMs, known_at: impl Fn(TimestampMs) -> Option<f64>) -> Option<i64> {
     let start = known_at(t)?;
     let fresh = known_at(before) != Some(start);
     (fresh && start > before as f64 && start <= t as f64).then_some(start as i64)

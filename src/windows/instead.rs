@@ -11,12 +11,7 @@ use crate::windows::Span;
 
 /// Sentences that say what the source has in place of what `selector` asked for, and what to do. Empty when the
 /// selector has samples inside the window.
-pub fn instead(
-    source: &Source,
-    selector: &Selector,
-    selected: Option<Interval>,
-    span: Span,
-) -> Vec<String> {
+pub fn instead(source: &Source, selector: &Selector, selected: Option<Interval>, span: Span) -> Vec<String> {
     let mut out = Vec::new();
     match selected {
         None => out.extend(missing(source, selector)),
@@ -39,32 +34,19 @@ fn missing(source: &Source, selector: &Selector) -> Vec<String> {
     let names = metric_names(source);
     let mut out = vec![format!("no series matches {selector}")];
     let Some(name) = selector.metric_name() else {
-        out.push(format!(
-            "the source has {} metric names; `promproof inspect` lists them",
-            names.len()
-        ));
+        out.push(format!("the source has {} metric names; `promproof inspect` lists them", names.len()));
         return out;
     };
     if names.contains(&name) {
         // The metric is there, so a label matcher excludes it: say which values there are.
         let all = select(source, &[Matcher::equal(METRIC_NAME, name.as_bytes())]).series;
-        for m in selector
-            .matchers()
-            .iter()
-            .filter(|m| m.name() != METRIC_NAME)
-        {
+        for m in selector.matchers().iter().filter(|m| m.name() != METRIC_NAME) {
             if all.iter().any(|s| m.matches(s.labels.get(m.name()))) {
                 continue;
             }
-            let values: BTreeSet<String> = all
-                .iter()
-                .map(|s| String::from_utf8_lossy(s.labels.get(m.name())).into_owned())
-                .collect();
-            let shown: Vec<String> = values
-                .iter()
-                .take(8)
-                .map(|v| crate::labels::quoted(v.as_bytes()))
-                .collect();
+            let values: BTreeSet<String> =
+                all.iter().map(|s| String::from_utf8_lossy(s.labels.get(m.name())).into_owned()).collect();
+            let shown: Vec<String> = values.iter().take(8).map(|v| crate::labels::quoted(v.as_bytes())).collect();
             out.push(format!(
                 "{} exists, but {m} matches none of its series; values of {}: {}",
                 printable(&name),
@@ -76,17 +58,11 @@ fn missing(source: &Source, selector: &Selector) -> Vec<String> {
     }
     let near = nearest(&name, &names);
     if near.is_empty() {
-        out.push(format!(
-            "none of the {} metric names resembles it; `promproof inspect` lists them",
-            names.len()
-        ));
+        out.push(format!("none of the {} metric names resembles it; `promproof inspect` lists them", names.len()));
     } else {
         out.push(format!(
             "the nearest metric names are {}",
-            near.iter()
-                .map(|n| printable(n))
-                .collect::<Vec<_>>()
-                .join(", ")
+            near.iter().map(|n| printable(n)).collect::<Vec<_>>().join(", ")
         ));
     }
     out
@@ -100,18 +76,8 @@ pub fn metric_names(source: &Source) -> BTreeSet<String> {
             continue;
         };
         match index.value_counts(METRIC_NAME) {
-            Some(counts) => names.extend(
-                counts
-                    .into_keys()
-                    .map(|n| String::from_utf8_lossy(&n).into_owned()),
-            ),
-            None => names.extend(
-                index
-                    .scan()
-                    .series
-                    .iter()
-                    .map(|s| s.labels.get_text("__name__")),
-            ),
+            Some(counts) => names.extend(counts.into_keys().map(|n| String::from_utf8_lossy(&n).into_owned())),
+            None => names.extend(index.scan().series.iter().map(|s| s.labels.get_text("__name__"))),
         }
     }
     names
@@ -123,9 +89,7 @@ fn nearest(wanted: &str, names: &BTreeSet<String>) -> Vec<String> {
         .iter()
         .filter(|n| n.len() <= 4 * wanted.len().max(8))
         .map(|n| (distance(wanted.as_bytes(), n.as_bytes()), n))
-        .filter(|(d, n)| {
-            *d * 2 <= wanted.len().max(n.len()) || n.contains(wanted) || wanted.contains(n.as_str())
-        })
+        .filter(|(d, n)| *d * 2 <= wanted.len().max(n.len()) || n.contains(wanted) || wanted.contains(n.as_str()))
         .collect();
     scored.sort();
     scored.into_iter().take(5).map(|(_, n)| n.clone()).collect()
@@ -140,9 +104,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         let mut next = vec![left];
         for (j, y) in b.iter().enumerate() {
             let above = row.get(j + 1).copied().unwrap_or(usize::MAX - 1);
-            let best = (diagonal + usize::from(x != y))
-                .min(above + 1)
-                .min(left + 1);
+            let best = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
             diagonal = above;
             left = best;
             next.push(best);
@@ -159,18 +121,10 @@ mod tests {
     #[test]
     fn the_nearest_name_comes_first() {
         assert_eq!(distance(b"kitten", b"sitting"), 3);
-        let names: BTreeSet<String> = [
-            "recommend_request_total",
-            "recommend_requests",
-            "up",
-            "go_goroutines",
-        ]
-        .iter()
-        .map(|s| (*s).to_owned())
-        .collect();
-        assert_eq!(
-            nearest("recommend_requests_total", &names),
-            ["recommend_request_total", "recommend_requests"]
-        );
+        let names: BTreeSet<String> = ["recommend_request_total", "recommend_requests", "up", "go_goroutines"]
+            .iter()
+            .map(|s| (*s).to_owned())
+            .collect();
+        assert_eq!(nearest("recommend_requests_total", &names), ["recommend_request_total", "recommend_requests"]);
     }
 }

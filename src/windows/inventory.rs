@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::labels::METRIC_NAME;
 use crate::loss::Ledger;
-use crate::samples::{EncodingCount, MemberCount, Reach, load};
+use crate::samples::{EncodingCount, MemberCount, Reach, exclusive_chunks, load};
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
 use crate::time::Interval;
@@ -77,18 +77,11 @@ struct SeriesAccount {
 /// thread.
 pub fn take(source: &Source) -> Inventory {
     let selection = select(source, &[]);
-    let accounts: Vec<SeriesAccount> = selection
-        .series
-        .par_iter()
-        .map(|s| account(source, s))
-        .collect();
     let mut ledger = source.opening_ledger();
-    ledger.absorb(selection.ledger);
-    let mut blocks: Vec<BlockAccount> = source
-        .blocks
-        .iter()
-        .map(|_| BlockAccount::default())
-        .collect();
+    let exclusive = exclusive_chunks(source, &selection.series, &mut ledger);
+    let accounts: Vec<SeriesAccount> = exclusive.par_iter().map(|s| account(source, s)).collect();
+    ledger.absorb(selection.ledger.clone());
+    let mut blocks: Vec<BlockAccount> = source.blocks.iter().map(|_| BlockAccount::default()).collect();
     let mut metrics: BTreeMap<String, MetricSize> = BTreeMap::new();
     let (mut served, mut histograms) = (0, 0);
     let mut interval: Option<Interval> = None;
@@ -132,16 +125,8 @@ pub fn take(source: &Source) -> Inventory {
     }
     ledger.settle();
     let mut metrics: Vec<MetricSize> = metrics.into_values().collect();
-    metrics.sort_by(|a, b| {
-        b.bytes
-            .cmp(&a.bytes)
-            .then(b.samples.cmp(&a.samples))
-            .then(a.name.cmp(&b.name))
-    });
-    let span = interval.map(|i| Span {
-        start: i.start.saturating_sub(1),
-        end: i.end,
-    });
+    metrics.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(b.samples.cmp(&a.samples)).then(a.name.cmp(&b.name)));
+    let span = interval.map(|i| Span { start: i.start.saturating_sub(1), end: i.end });
     Inventory {
         coverage: span.map(|span| coverage(&Targets::load(source, &[], span, None), span, &[])),
         semantics: span.map(|span| resolve(SemanticsChoice::Auto, source, span)),
@@ -161,12 +146,7 @@ fn account(source: &Source, series: &MergedSeries) -> SeriesAccount {
         (Some(a), Some(b)) => Some(Interval::new(*a, *b)),
         _ => None,
     };
-    SeriesAccount {
-        served: loaded.samples.len() as u64,
-        interval,
-        members: loaded.members,
-        ledger: loaded.ledger,
-    }
+    SeriesAccount { served: loaded.samples.len() as u64, interval, members: loaded.members, ledger: loaded.ledger }
 }
 
 fn absorb(into: &mut MemberCount, from: MemberCount) {
@@ -201,23 +181,15 @@ fn disagreements(block: &crate::tsdb::Block, account: &BlockAccount) -> Vec<Stri
             ));
         }
     }
-    for (what, claimed, found) in [
-        ("series", stats.series, account.series),
-        ("chunks", stats.chunks, account.chunks),
-    ] {
+    for (what, claimed, found) in [("series", stats.series, account.series), ("chunks", stats.chunks, account.chunks)] {
         if let Some(claimed) = claimed.filter(|c| *c != found) {
-            out.push(format!(
-                "meta.json says {claimed} {what}, the index names {found}"
-            ));
+            out.push(format!("meta.json says {claimed} {what}, the index names {found}"));
         }
     }
     if let Some(i) = account.chunk_interval
         && (i.start < block.meta.min_time_ms || i.end >= block.meta.max_time_ms)
     {
-        out.push(format!(
-            "meta.json says {}, the index has chunks over {i}",
-            block.meta.interval()
-        ));
+        out.push(format!("meta.json says {}, the index has chunks over {i}", block.meta.interval()));
     }
     out
 }
@@ -226,13 +198,7 @@ fn disagreements(block: &crate::tsdb::Block, account: &BlockAccount) -> Vec<Stri
 pub fn encodings(inventory: &Inventory) -> BTreeMap<Encoding, EncodingCount> {
     let mut all = MemberCount::default();
     for b in &inventory.blocks {
-        absorb(
-            &mut all,
-            MemberCount {
-                encodings: b.count.encodings.clone(),
-                ..MemberCount::default()
-            },
-        );
+        absorb(&mut all, MemberCount { encodings: b.count.encodings.clone(), ..MemberCount::default() });
     }
     all.encodings
 }

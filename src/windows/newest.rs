@@ -17,23 +17,15 @@ pub fn newest_sample(source: &Source, selectors: &[&Selector]) -> Option<Timesta
     }
     let mut best: Option<TimestampMs> = None;
     for s in series {
-        let mut chunks: Vec<Interval> = s
-            .members
-            .iter()
-            .flat_map(|m| m.entry.chunks.iter())
-            .map(|c| c.interval())
-            .collect();
+        let mut chunks: Vec<Interval> =
+            s.members.iter().flat_map(|m| m.entry.chunks.iter()).map(|c| c.interval()).collect();
         chunks.sort_by_key(|c| std::cmp::Reverse(c.end));
         for c in chunks {
             if best.is_some_and(|b| c.end <= b) {
                 break;
             }
             let loaded = load(source, &s, c, Reach::Exact);
-            let last = loaded
-                .samples
-                .iter()
-                .rev()
-                .find(|(_, bits)| !is_stale(*bits));
+            let last = loaded.samples.iter().rev().find(|(_, bits)| !is_stale(*bits));
             if let Some((t, _)) = last {
                 best = best.max(Some(t));
             }

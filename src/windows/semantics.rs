@@ -28,19 +28,14 @@ impl SemanticsChoice {
             "counted" => return Ok(SemanticsChoice::Counted),
             _ => {}
         }
-        let version = text
-            .strip_prefix("prometheus-")
-            .and_then(PromVersion::parse);
+        let version = text.strip_prefix("prometheus-").and_then(PromVersion::parse);
         let version = version.ok_or_else(|| {
             Error::usage(format!("`{}` is no semantics", crate::labels::printable(text)))
                 .hint("write auto, counted, or prometheus-MAJOR.MINOR such as prometheus-2.53 or prometheus-3.5")
         })?;
         if version.known().is_none() {
-            return Err(
-                Error::usage(format!("the rules of Prometheus {version} are not known")).hint(
-                    format!("the oldest release whose rules are known is prometheus-{OLDEST}"),
-                ),
-            );
+            return Err(Error::usage(format!("the rules of Prometheus {version} are not known"))
+                .hint(format!("the oldest release whose rules are known is prometheus-{OLDEST}")));
         }
         Ok(SemanticsChoice::Prometheus(version))
     }
@@ -62,11 +57,7 @@ pub struct Semantics {
 impl Semantics {
     /// The name as `--semantics` takes it.
     pub fn name(&self) -> String {
-        if self.counted {
-            "counted".to_owned()
-        } else {
-            format!("prometheus-{}", self.version)
-        }
+        if self.counted { "counted".to_owned() } else { format!("prometheus-{}", self.version) }
     }
 }
 
@@ -77,14 +68,11 @@ pub fn resolve(choice: SemanticsChoice, source: &Source, span: Span) -> Semantic
             let known = version.known().unwrap_or(NEWEST);
             let mut warnings = Vec::new();
             if known != version {
-                warnings.push(format!("Prometheus {version} is newer than the newest known rules; those of {known} are used"));
+                warnings.push(format!(
+                    "Prometheus {version} is newer than the newest known rules; those of {known} are used"
+                ));
             }
-            Semantics {
-                version: known,
-                counted: false,
-                why: "asked for with --semantics".to_owned(),
-                warnings,
-            }
+            Semantics { version: known, counted: false, why: "asked for with --semantics".to_owned(), warnings }
         }
         SemanticsChoice::Auto => from_data(source, span, false),
         SemanticsChoice::Counted => from_data(source, span, true),
@@ -118,22 +106,12 @@ fn from_data(source: &Source, span: Span, counted: bool) -> Semantics {
             list.join(", ")
         ));
     }
-    let prefix = if counted {
-        "counted increments decide, asked for with --semantics; the exact figures follow "
-    } else {
-        ""
-    };
-    let fallback = |why: String, warnings: Vec<String>| Semantics {
-        version: NEWEST,
-        counted,
-        why,
-        warnings,
-    };
+    let prefix =
+        if counted { "counted increments decide, asked for with --semantics; the exact figures follow " } else { "" };
+    let fallback = |why: String, warnings: Vec<String>| Semantics { version: NEWEST, counted, why, warnings };
     let Some((t, text)) = seen.pop() else {
         return fallback(
-            format!(
-                "{prefix}prometheus-{NEWEST}, the default: the data have no prometheus_build_info"
-            ),
+            format!("{prefix}prometheus-{NEWEST}, the default: the data have no prometheus_build_info"),
             warnings,
         );
     };
@@ -142,39 +120,23 @@ fn from_data(source: &Source, span: Span, counted: bool) -> Semantics {
     match PromVersion::parse(&text).map(|v| (v, v.known())) {
         Some((version, Some(known))) => {
             if version != known {
-                warnings.push(format!("Prometheus {version} is newer than the newest known rules; those of {known} are used"));
+                warnings.push(format!(
+                    "Prometheus {version} is newer than the newest known rules; those of {known} are used"
+                ));
             }
-            let why =
-                format!("{prefix}prometheus-{known}: prometheus_build_info says {shown} at {at}");
-            Semantics {
-                version: known,
-                counted,
-                why,
-                warnings,
-            }
+            let why = format!("{prefix}prometheus-{known}: prometheus_build_info says {shown} at {at}");
+            Semantics { version: known, counted, why, warnings }
         }
         Some((version, None)) => {
-            warnings.push(format!(
-                "the rules of Prometheus {version} are not known; those of {OLDEST} are used"
-            ));
-            let why = format!(
-                "{prefix}prometheus-{OLDEST}, the oldest known: prometheus_build_info says {shown} at {at}"
-            );
-            Semantics {
-                version: OLDEST,
-                counted,
-                why,
-                warnings,
-            }
+            warnings.push(format!("the rules of Prometheus {version} are not known; those of {OLDEST} are used"));
+            let why =
+                format!("{prefix}prometheus-{OLDEST}, the oldest known: prometheus_build_info says {shown} at {at}");
+            Semantics { version: OLDEST, counted, why, warnings }
         }
         None => {
-            warnings.push(format!(
-                "prometheus_build_info has the version `{shown}`, which is none"
-            ));
+            warnings.push(format!("prometheus_build_info has the version `{shown}`, which is none"));
             fallback(
-                format!(
-                    "{prefix}prometheus-{NEWEST}, the default: the version in the data cannot be read"
-                ),
+                format!("{prefix}prometheus-{NEWEST}, the default: the version in the data cannot be read"),
                 warnings,
             )
         }

@@ -73,20 +73,13 @@ pub(super) fn evaluate(
         .par_iter()
         .map(|end| {
             let figures = if semantics.counted {
-                requests.counted(Span {
-                    start: end.saturating_sub(length),
-                    end: *end,
-                })
+                requests.counted(Span { start: end.saturating_sub(length), end: *end })
             } else {
                 let window = Window { end: *end, range };
-                let of =
-                    |p: &Option<Indexed<'_>>| p.as_ref().map(|p| p.increase_sum(version, window));
+                let of = |p: &Option<Indexed<'_>>| p.as_ref().map(|p| p.increase_sum(version, window));
                 Requests::complete(total.increase_sum(version, window), of(&good), of(&bad))
             };
-            SlidingWindow {
-                end_ms: *end,
-                figures,
-            }
+            SlidingWindow { end_ms: *end, figures }
         })
         .collect();
     windows.reverse();
@@ -103,20 +96,9 @@ pub(super) fn evaluate(
     };
     let detail = |w: Option<SlidingWindow>| -> Result<Option<Detailed>> {
         let Some(window) = w else { return Ok(None) };
-        let (health, p95_seconds) = health_and_latency(
-            source,
-            question,
-            Window {
-                end: window.end_ms,
-                range,
-            },
-            version,
-        )?;
-        Ok(Some(Detailed {
-            window,
-            health,
-            p95_seconds,
-        }))
+        let (health, p95_seconds) =
+            health_and_latency(source, question, Window { end: window.end_ms, range }, version)?;
+        Ok(Some(Detailed { window, health, p95_seconds }))
     };
     Ok(Sliding {
         step_ms: question.every.unwrap_or_default(),
@@ -145,10 +127,7 @@ impl Indexed<'_> {
 
     /// `sum(increase(…[R]))`, the same bits as [`Prepared::exact`].
     fn increase_sum(&self, version: PromVersion, window: Window) -> Option<f64> {
-        crate::promql::sum(
-            version,
-            self.0.iter().filter_map(|s| s.increase(version, window)),
-        )
+        crate::promql::sum(version, self.0.iter().filter_map(|s| s.increase(version, window)))
     }
 }
 
@@ -156,14 +135,10 @@ impl IndexedSeries<'_> {
     fn of(series: &LoadedSeries) -> IndexedSeries<'_> {
         let (ts, bits): (std::borrow::Cow<'_, [i64]>, std::borrow::Cow<'_, [u64]>) =
             if series.samples.bits.iter().any(|b| is_stale(*b)) {
-                let (ts, bits): (Vec<i64>, Vec<u64>) =
-                    series.samples.iter().filter(|(_, b)| !is_stale(*b)).unzip();
+                let (ts, bits): (Vec<i64>, Vec<u64>) = series.samples.iter().filter(|(_, b)| !is_stale(*b)).unzip();
                 (ts.into(), bits.into())
             } else {
-                (
-                    (&series.samples.ts[..]).into(),
-                    (&series.samples.bits[..]).into(),
-                )
+                ((&series.samples.ts[..]).into(), (&series.samples.bits[..]).into())
             };
         let values = bits.windows(2).enumerate();
         let resets = values
@@ -175,13 +150,7 @@ impl IndexedSeries<'_> {
 
     fn increase(&self, version: PromVersion, window: Window) -> Option<f64> {
         let start = window.start();
-        let lo = self.ts.partition_point(|t| {
-            if version.left_open() {
-                *t <= start
-            } else {
-                *t < start
-            }
-        });
+        let lo = self.ts.partition_point(|t| if version.left_open() { *t <= start } else { *t < start });
         let hi = self.ts.partition_point(|t| *t <= window.end);
         if hi < lo + 2 {
             return None;
@@ -190,13 +159,7 @@ impl IndexedSeries<'_> {
         let (first, last) = (value(lo)?, value(hi - 1)?);
         let mut delta = last - first;
         let from = self.resets.partition_point(|i| *i <= lo);
-        for i in self
-            .resets
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|i| **i < hi)
-        {
+        for i in self.resets.get(from..).unwrap_or_default().iter().take_while(|i| **i < hi) {
             delta += value(i - 1)?;
         }
         let (first_t, last_t) = (*self.ts.get(lo)?, *self.ts.get(hi - 1)?);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::{Conflict, Loss};
 use crate::samples::{LoadedSeries, Reach, load_selected};
@@ -39,8 +39,7 @@ impl Question {
     /// The recommender's metrics, a window of seven days, ten minutes for one update.
     pub fn recommender() -> Question {
         Question {
-            switches: Selector::metric("model_switches_total")
-                .and(Matcher::equal(b"status", b"success")),
+            switches: Selector::metric("model_switches_total").and(Matcher::equal(b"status", b"success")),
             version_info: Selector::metric("model_version_info"),
             within_ms: 7 * 86_400_000,
             same_update_ms: 600_000,
@@ -142,12 +141,7 @@ pub struct SwitchSeries {
 }
 
 /// Computes the switches of the period `(start, end]`.
-pub fn evaluate(
-    source: &Source,
-    question: &Question,
-    span: Span,
-    semantics: Semantics,
-) -> Result<ModelUpdates> {
+pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Semantics) -> Result<ModelUpdates> {
     let interval = Interval::new(span.start, span.end);
     let mut ledger = source.opening_ledger();
     let mut warnings = semantics.warnings.clone();
@@ -157,26 +151,14 @@ pub fn evaluate(
         .iter()
         .filter_map(|s| s.interval())
         .reduce(|a, b| Interval::new(a.start.min(b.start), a.end.max(b.end)));
-    let loaded = load_selected(
-        source,
-        &selected.series,
-        selected.ledger,
-        interval,
-        Reach::WithHistory,
-    );
-    let info =
-        crate::samples::load_all(source, &question.version_info, interval, Reach::WithHistory);
+    let loaded = load_selected(source, &selected.series, selected.ledger, interval, Reach::WithHistory);
+    let info = crate::samples::load_all(source, &question.version_info, interval, Reach::WithHistory);
     // Replicas that never switched are known by their version gauge.
     let refs: Vec<&LoadedSeries> = loaded.series.iter().chain(&info.series).collect();
     let targets = Targets::load(source, &refs, span, question.scrape_interval);
     let coverage = coverage(&targets, span, &loaded.series.iter().collect::<Vec<_>>());
     let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval);
-    let request_losses: Vec<Loss> = ledger
-        .losses
-        .iter()
-        .chain(&loaded.ledger.losses)
-        .cloned()
-        .collect();
+    let request_losses: Vec<Loss> = ledger.losses.iter().chain(&loaded.ledger.losses).cloned().collect();
     for l in [targets.ledger.clone(), created, loaded.ledger, info.ledger] {
         ledger.absorb(l);
     }
@@ -190,29 +172,16 @@ pub fn evaluate(
         let counter = Counter::prepare(s, span, &proofs, !s.ledger.losses.iter().any(lost_before));
         collect_switches(&counter, span, &mut switches, &mut warnings)?;
         let window = counter.window(span);
-        if let (Some(v), Some((t, _))) = (window.baseline_inside.filter(|v| *v > 0.0), window.first)
-        {
+        if let (Some(v), Some((t, _))) = (window.baseline_inside.filter(|v| *v > 0.0), window.first) {
             hidden.push(Hidden {
                 count: v,
-                why: format!(
-                    "{} begins at {} with {v}: when these happened is not in the data",
-                    s.labels,
-                    rfc3339(t)
-                ),
+                why: format!("{} begins at {} with {v}: when these happened is not in the data", s.labels, rfc3339(t)),
             });
         }
-        series.push(SwitchSeries {
-            labels: s.labels.clone(),
-            counted: window,
-        });
+        series.push(SwitchSeries { labels: s.labels.clone(), counted: window });
     }
     switches.sort_by(|a, b| {
-        (a.t_ms, &a.replica, &a.from_version, &a.to_version).cmp(&(
-            b.t_ms,
-            &b.replica,
-            &b.from_version,
-            &b.to_version,
-        ))
+        (a.t_ms, &a.replica, &a.from_version, &a.to_version).cmp(&(b.t_ms, &b.replica, &b.from_version, &b.to_version))
     });
     let updates = join_updates(&switches, question.same_update_ms);
     let best = best_window(&updates, question.within_ms);
@@ -222,19 +191,8 @@ pub fn evaluate(
     let (served, mut disagreements) = served_versions(&info.series, &targets, &switches, span);
     warnings.append(&mut disagreements);
     ledger.settle();
-    if let Some(c) = ledger.interleaved.first() {
-        return Err(Error::new(
-            ErrorKind::Ambiguous,
-            format!("{} has other timestamps in one SOURCE than in another at {}: these are different servers", c.series, rfc3339(c.t_ms)),
-        )
-        .hint("answer them one by one (leave out --merge); interleaving two servers would invent counter resets"));
-    }
-    let conflicts: Vec<Conflict> = ledger
-        .conflicts
-        .iter()
-        .filter(|c| interval.contains(c.t_ms))
-        .cloned()
-        .collect();
+    ledger.check_one_server()?;
+    let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| interval.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
             "{} samples of the period have different values in overlapping blocks (first: {} at {})",
@@ -253,11 +211,7 @@ pub fn evaluate(
         served,
         coverage,
         series,
-        losses: ledger
-            .losses
-            .into_iter()
-            .filter(|l| l.touches(&interval))
-            .collect(),
+        losses: ledger.losses.into_iter().filter(|l| l.touches(&interval)).collect(),
         conflicts,
         instead: instead(source, &question.switches, selected_interval, span),
         warnings,
@@ -273,9 +227,8 @@ fn collect_switches(
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     let text = |name: &str| counter.labels.get_text(name);
-    let replica = counter.labels.filtered(|n| {
-        n != METRIC_NAME && n != b"from_version" && n != b"to_version" && n != b"status"
-    });
+    let replica =
+        counter.labels.filtered(|n| n != METRIC_NAME && n != b"from_version" && n != b"to_version" && n != b"status");
     for step in counter.steps(span) {
         let whole = step.amount.floor();
         if whole != step.amount {
@@ -318,15 +271,8 @@ fn join_updates(switches: &[ModelSwitch], same_update: DurationMs) -> Vec<Update
     let mut open: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, s) in switches.iter().enumerate() {
         let candidates = open.entry(&s.to_version).or_default();
-        candidates.retain(|u| {
-            updates
-                .get(*u)
-                .is_some_and(|u| s.t_ms.saturating_sub(u.t_ms) <= same_update)
-        });
-        let free = candidates
-            .iter()
-            .copied()
-            .find(|u| members.get(*u).is_some_and(|m| !m.contains(&s.replica)));
+        candidates.retain(|u| updates.get(*u).is_some_and(|u| s.t_ms.saturating_sub(u.t_ms) <= same_update));
+        let free = candidates.iter().copied().find(|u| members.get(*u).is_some_and(|m| !m.contains(&s.replica)));
         match free.and_then(|u| Some((updates.get_mut(u)?, members.get_mut(u)?))) {
             Some((update, replicas)) => {
                 update.switches.push(i);
@@ -334,11 +280,7 @@ fn join_updates(switches: &[ModelSwitch], same_update: DurationMs) -> Vec<Update
             }
             None => {
                 candidates.push(updates.len());
-                updates.push(Update {
-                    t_ms: s.t_ms,
-                    to_version: s.to_version.clone(),
-                    switches: vec![i],
-                });
+                updates.push(Update { t_ms: s.t_ms, to_version: s.to_version.clone(), switches: vec![i] });
                 members.push(BTreeSet::from([&s.replica]));
             }
         }
@@ -351,17 +293,9 @@ fn best_window(updates: &[Update], within: DurationMs) -> Option<BestWindow> {
     let mut best: Option<BestWindow> = None;
     for (i, first) in updates.iter().enumerate() {
         let end_ms = first.t_ms.saturating_add(within);
-        let inside = updates
-            .iter()
-            .skip(i)
-            .take_while(|u| u.t_ms <= end_ms)
-            .count();
+        let inside = updates.iter().skip(i).take_while(|u| u.t_ms <= end_ms).count();
         if best.as_ref().is_none_or(|b| inside > b.updates.len()) {
-            best = Some(BestWindow {
-                start_ms: first.t_ms,
-                end_ms,
-                updates: (i..i + inside).collect(),
-            });
+            best = Some(BestWindow { start_ms: first.t_ms, end_ms, updates: (i..i + inside).collect() });
         }
     }
     best
@@ -371,46 +305,30 @@ fn best_window(updates: &[Update], within: DurationMs) -> Option<BestWindow> {
 fn hidden_by_edges(coverage: &Coverage, span: Span) -> Vec<Hidden> {
     let mut out = Vec::new();
     if coverage.targets.is_empty() {
-        out.push(Hidden {
-            count: f64::INFINITY,
-            why: "no scrape of the period is in the data".to_owned(),
-        });
+        out.push(Hidden { count: f64::INFINITY, why: "no scrape of the period is in the data".to_owned() });
     }
     for gap in &coverage.gaps {
         let whole = gap.start == span.start && gap.end == span.end;
         let why = match (gap.start == span.start, gap.end == span.end) {
             _ if whole => "no scrape of the period is in the data".to_owned(),
-            (true, _) => format!(
-                "the data begin at {}, after the start of the period",
-                rfc3339(gap.end)
-            ),
-            (_, true) => format!(
-                "the data end at {}, before the end of the period",
-                rfc3339(gap.start)
-            ),
+            (true, _) => format!("the data begin at {}, after the start of the period", rfc3339(gap.end)),
+            (_, true) => format!("the data end at {}, before the end of the period", rfc3339(gap.start)),
             _ => continue,
         };
-        out.push(Hidden {
-            count: f64::INFINITY,
-            why,
-        });
+        out.push(Hidden { count: f64::INFINITY, why });
     }
     out
 }
 
 fn hidden_by_losses(losses: &[Loss], selector: &Selector, span: Span) -> Vec<Hidden> {
     let around = Interval::new(span.start, span.end);
-    let relevant =
-        |l: &&Loss| l.touches(&around) && l.series.as_ref().is_none_or(|s| selector.matches(s));
+    let relevant = |l: &&Loss| l.touches(&around) && l.series.as_ref().is_none_or(|s| selector.matches(s));
     let count = losses.iter().filter(relevant).count();
     let first = losses.iter().find(relevant);
     first
         .map(|l| Hidden {
             count: f64::INFINITY,
-            why: format!(
-                "{count} losses may hold switches of the period (first: {})",
-                l.to_line()
-            ),
+            why: format!("{count} losses may hold switches of the period (first: {})", l.to_line()),
         })
         .into_iter()
         .collect()
@@ -453,10 +371,7 @@ mod tests {
 
     #[test]
     fn the_best_window_is_closed_and_the_first_maximum_wins() {
-        let s: Vec<ModelSwitch> = [0, 10, 20, 31]
-            .iter()
-            .map(|t| switch(*t, &t.to_string(), "a"))
-            .collect();
+        let s: Vec<ModelSwitch> = [0, 10, 20, 31].iter().map(|t| switch(*t, &t.to_string(), "a")).collect();
         let updates = join_updates(&s, 1);
         let best = best_window(&updates, 10).unwrap();
         assert_eq!((best.start_ms, best.end_ms, best.updates.len()), (0, 10, 2));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::labels::Labels;
+use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::Ledger;
 use crate::sample::{Samples, is_stale};
 use crate::samples::{LoadedSeries, Reach, load, load_all};
@@ -31,10 +31,7 @@ pub struct TargetId {
 impl TargetId {
     /// The target that a series came from.
     pub fn of(labels: &Labels) -> TargetId {
-        TargetId {
-            job: labels.get(b"job").into(),
-            instance: labels.get(b"instance").into(),
-        }
+        TargetId { job: labels.get(b"job").into(), instance: labels.get(b"instance").into() }
     }
 
     /// `job/instance` for people.
@@ -56,8 +53,6 @@ impl TargetId {
 /// One target with what is known of its scrapes.
 #[derive(Debug, Clone, Default)]
 pub struct Target {
-    /// Its identity.
-    pub id: TargetId,
     /// All labels of its `up` series without the name, or of the first selected series where there is no `up`.
     pub labels: Labels,
     /// Its `up` samples, from the last one before the window to shortly after it; stale markers are among them.
@@ -78,163 +73,112 @@ impl Target {
     /// The newest process start known at `t`.
     pub fn start_known_at(&self, t: TimestampMs) -> Option<f64> {
         let n = self.starts.partition_point(|(at, _)| *at <= t);
-        n.checked_sub(1)
-            .and_then(|i| self.starts.get(i))
-            .map(|(_, s)| *s)
+        n.checked_sub(1).and_then(|i| self.starts.get(i)).map(|(_, s)| *s)
     }
 
     /// Whether a successful scrape (`up` = 1) lies in `[from, before)`.
     pub fn scraped_in(&self, from: TimestampMs, before: TimestampMs) -> bool {
         let lo = self.up.lower_bound(from);
         let hi = self.up.lower_bound(before).max(lo);
-        self.has_up
-            && self
-                .up
-                .bits
-                .get(lo..hi)
-                .unwrap_or_default()
-                .iter()
-                .any(|b| f64::from_bits(*b) == 1.0)
+        self.has_up && self.up.bits.get(lo..hi).unwrap_or_default().iter().any(|b| f64::from_bits(*b) == 1.0)
     }
 }
 
 /// The targets of a question and what was noticed while loading them.
 #[derive(Debug, Default)]
 pub struct Targets {
-    /// In order of job and instance.
-    pub targets: BTreeMap<TargetId, Target>,
+    /// In order of their labels.
+    pub targets: Vec<Target>,
     /// The ledger of the loads.
     pub ledger: Ledger,
+    by_id: BTreeMap<TargetId, Vec<usize>>,
 }
 
 impl Targets {
     /// Loads `up` and `process_start_time_seconds` of the targets that `selected` came from. Where no selected series
     /// has a job or an instance, all targets count.
-    pub fn load(
-        source: &Source,
-        selected: &[&LoadedSeries],
-        span: Span,
-        interval: Option<DurationMs>,
-    ) -> Targets {
-        let mut wanted: Vec<TargetId> = selected.iter().map(|s| TargetId::of(&s.labels)).collect();
-        wanted.sort();
-        wanted.dedup();
-        wanted.retain(|id| !id.is_empty());
-        let belongs = |labels: &Labels| {
-            wanted.is_empty() || wanted.binary_search(&TargetId::of(labels)).is_ok()
-        };
+    pub fn load(source: &Source, selected: &[&LoadedSeries], span: Span, interval: Option<DurationMs>) -> Targets {
+        let found = select(source, Selector::metric("up").matchers());
         let mut all = Targets::default();
-
+        all.ledger.absorb(found.ledger);
+        let everything = selected.iter().all(|s| TargetId::of(&s.labels).is_empty());
+        let candidates = index_by_id(found.series.iter().map(|s| &s.labels));
+        let mut wanted: Vec<usize> = if everything {
+            (0..found.series.len()).collect()
+        } else {
+            selected
+                .iter()
+                .filter_map(|s| best_match(&candidates, &s.labels, |i| found.series.get(i).map(|u| &u.labels)))
+                .collect()
+        };
+        wanted.sort_unstable();
+        wanted.dedup();
+        // A restart between a sample before the window and one inside is proven by scrapes between them, so `up` is kept as
+        // far back as the selected series reach.
+        let history = selected.iter().filter_map(|s| s.samples.ts.first()).min().copied().unwrap_or(span.start);
         // The scrape interval and the first scrape are facts about all of the data, so that every window of a source
         // sees the same; only what the window needs is kept.
-        let found = select(source, Selector::metric("up").matchers());
-        all.ledger.absorb(found.ledger);
-        let loaded: Vec<(LoadedSeries, UpFacts)> = found
-            .series
+        let loaded: Vec<(Target, Ledger)> = wanted
             .par_iter()
-            .filter(|s| belongs(&s.labels))
-            .map(|s| {
-                let mut loaded = load(source, s, Interval::ALL, Reach::Exact);
-                let facts = UpFacts::of(&loaded.samples);
-                keep_for_window(&mut loaded.samples, span);
-                (loaded, facts)
+            .filter_map(|i| found.series.get(*i))
+            .map(|series| {
+                let mut up = load(source, series, Interval::ALL, Reach::Exact);
+                let mut target = Target {
+                    labels: series.labels.without_name(),
+                    has_up: true,
+                    first_up_ms: up.samples.iter().find(|(_, b)| f64::from_bits(*b) == 1.0).map(|(t, _)| t),
+                    has_stale_markers: up.samples.bits.iter().any(|b| is_stale(*b)),
+                    interval_ms: interval.or_else(|| most_frequent_spacing(&up.samples.ts)),
+                    ..Target::default()
+                };
+                keep_for_window(&mut up.samples, history.min(span.start), span.end);
+                target.up = up.samples;
+                (target, up.ledger)
             })
             .collect();
-        let mut spacings: BTreeMap<TargetId, Spacings> = BTreeMap::new();
-        for (series, facts) in loaded {
-            let id = TargetId::of(&series.labels);
-            let target = all.targets.entry(id.clone()).or_default();
-            target.id = id.clone();
-            target.labels = series.labels.without_name();
-            target.has_up = true;
-            target.first_up_ms = target
-                .first_up_ms
-                .into_iter()
-                .chain(facts.first_up_ms)
-                .min();
-            target.has_stale_markers |= facts.has_stale_markers;
-            // Two `up` series of one target (relabelled) are one target: their scrapes add up.
-            target.up = merge_times(std::mem::take(&mut target.up), series.samples);
-            spacings.entry(id).or_default().absorb(facts.spacings);
-            all.ledger.absorb(series.ledger);
+        for (target, ledger) in loaded {
+            all.targets.push(target);
+            all.ledger.absorb(ledger);
         }
         if all.targets.is_empty() {
-            for s in selected {
-                let id = TargetId::of(&s.labels);
-                let target = all.targets.entry(id.clone()).or_default();
-                if target.labels.is_empty() {
-                    target.labels = s.labels.filtered(|n| n == b"job" || n == b"instance");
-                }
-                target.id = id;
-                let live = live_only(&s.samples);
-                target.up = merge_times(std::mem::take(&mut target.up), live);
-            }
+            all.targets = from_selected(selected, interval);
         }
-        for target in all.targets.values_mut() {
-            let spacing = match spacings.get(&target.id) {
-                Some(s) => s.most_frequent(),
-                None => Spacings::of(&target.up.ts).most_frequent(),
-            };
-            target.interval_ms = interval.or(spacing);
-        }
-
-        let starts = load_all(
-            source,
-            &Selector::metric("process_start_time_seconds"),
-            Interval::new(span.start, span.end),
-            Reach::WithHistory,
-        );
-        all.ledger.absorb(starts.ledger);
-        for s in starts.series {
-            if let Some(target) = all.targets.get_mut(&TargetId::of(&s.labels)) {
-                let live = s.samples.iter().filter(|(_, b)| !is_stale(*b));
-                target
-                    .starts
-                    .extend(live.map(|(t, b)| (t, f64::from_bits(b) * 1000.0)));
-                target
-                    .starts
-                    .sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            }
-        }
+        all.targets.sort_by(|a, b| a.labels.cmp(&b.labels));
+        all.by_id = index_by_id(all.targets.iter().map(|t| &t.labels));
+        all.load_starts(source, Interval::new(history.min(span.start), span.end));
         all
     }
 
-    /// The target of a series.
+    fn load_starts(&mut self, source: &Source, interval: Interval) {
+        let selector = Selector::metric("process_start_time_seconds");
+        let starts = load_all(source, &selector, interval, Reach::WithHistory);
+        self.ledger.absorb(starts.ledger);
+        for s in starts.series {
+            let at = best_match(&self.by_id, &s.labels, |i| self.targets.get(i).map(|t| &t.labels));
+            if let Some(target) = at.and_then(|i| self.targets.get_mut(i)) {
+                let live = s.samples.iter().filter(|(_, b)| !is_stale(*b));
+                target.starts.extend(live.map(|(t, b)| (t, f64::from_bits(b) * 1000.0)));
+                target.starts.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            }
+        }
+    }
+
+    /// The target that a series came from: of the targets with its job and instance the one with the most labels in
+    /// common and none that differs, since a scraped series carries its target's labels.
     pub fn of(&self, labels: &Labels) -> Option<&Target> {
-        self.targets.get(&TargetId::of(labels))
+        best_match(&self.by_id, labels, |i| self.targets.get(i).map(|t| &t.labels)).and_then(|i| self.targets.get(i))
     }
 
     /// The longest scrape interval of any target.
     pub fn longest_interval(&self) -> Option<DurationMs> {
-        self.targets.values().filter_map(|t| t.interval_ms).max()
+        self.targets.iter().filter_map(|t| t.interval_ms).max()
     }
 }
 
-/// What all of a target's `up` samples say.
-#[derive(Debug, Default)]
-struct UpFacts {
-    first_up_ms: Option<TimestampMs>,
-    has_stale_markers: bool,
-    spacings: Spacings,
-}
-
-impl UpFacts {
-    fn of(up: &Samples) -> UpFacts {
-        UpFacts {
-            first_up_ms: up
-                .iter()
-                .find(|(_, b)| f64::from_bits(*b) == 1.0)
-                .map(|(t, _)| t),
-            has_stale_markers: up.bits.iter().any(|b| is_stale(*b)),
-            spacings: Spacings::of(&up.ts),
-        }
-    }
-}
-
-/// Cuts `up` to what a window needs: from the last sample at or before its start to shortly after its end.
-fn keep_for_window(up: &mut Samples, span: Span) {
-    let from = up.upper_bound(span.start).saturating_sub(1);
-    let to = up.upper_bound(span.end.saturating_add(LOOK_AHEAD_MS));
+/// Cuts `up` to what a window needs: from the last sample at or before `start` to shortly after `end`.
+fn keep_for_window(up: &mut Samples, start: TimestampMs, end: TimestampMs) {
+    let from = up.upper_bound(start).saturating_sub(1);
+    let to = up.upper_bound(end.saturating_add(LOOK_AHEAD_MS));
     up.ts.truncate(to);
     up.bits.truncate(to);
     up.ts.drain(..from.min(to));
@@ -243,41 +187,63 @@ fn keep_for_window(up: &mut Samples, span: Span) {
     up.bits.shrink_to_fit();
 }
 
-/// How often each difference between neighbouring samples occurs.
-#[derive(Debug, Default)]
-struct Spacings(BTreeMap<DurationMs, usize>);
+/// Without `up`, the selected series of one job and instance stand for their target's scrapes.
+fn from_selected(selected: &[&LoadedSeries], interval: Option<DurationMs>) -> Vec<Target> {
+    let mut targets: BTreeMap<TargetId, Target> = BTreeMap::new();
+    for s in selected {
+        let target = targets.entry(TargetId::of(&s.labels)).or_default();
+        target.labels = s.labels.filtered(|n| n == b"job" || n == b"instance");
+        target.up = merge_times(std::mem::take(&mut target.up), live_only(&s.samples));
+    }
+    targets
+        .into_values()
+        .map(|t| Target { interval_ms: interval.or_else(|| most_frequent_spacing(&t.up.ts)), ..t })
+        .collect()
+}
 
-impl Spacings {
-    fn of(ts: &[TimestampMs]) -> Spacings {
-        let mut counts: BTreeMap<DurationMs, usize> = BTreeMap::new();
-        let (mut run, mut length) = (0, 0usize);
-        for d in ts.windows(2).filter_map(|w| match w {
-            [a, b] => Some(b.wrapping_sub(*a)),
+fn index_by_id<'a>(labels: impl Iterator<Item = &'a Labels>) -> BTreeMap<TargetId, Vec<usize>> {
+    let mut index: BTreeMap<TargetId, Vec<usize>> = BTreeMap::new();
+    for (i, l) in labels.enumerate() {
+        index.entry(TargetId::of(l)).or_default().push(i);
+    }
+    index
+}
+
+fn best_match<'a>(
+    index: &BTreeMap<TargetId, Vec<usize>>,
+    series: &Labels,
+    labels_of: impl Fn(usize) -> Option<&'a Labels>,
+) -> Option<usize> {
+    let candidates = index.get(&TargetId::of(series))?;
+    // How many labels are equal; none may differ, but relabelling may have taken target labels off the series.
+    let shared = |target: &Labels| -> Option<usize> {
+        target.iter().filter(|l| *l.name != *METRIC_NAME).try_fold(0, |n, l| match series.get(&l.name) {
+            v if v == l.value.as_ref() => Some(n + 1),
+            [] => Some(n),
             _ => None,
-        }) {
-            if d != run {
-                *counts.entry(run).or_default() += length;
-                (run, length) = (d, 0);
-            }
-            length += 1;
-        }
-        *counts.entry(run).or_default() += length;
-        Spacings(counts)
-    }
+        })
+    };
+    let fitting = candidates.iter().filter_map(|i| Some((shared(labels_of(*i)?)?, *i)));
+    fitting.max_by_key(|(shared, i)| (*shared, std::cmp::Reverse(*i))).map(|(_, i)| i)
+}
 
-    fn absorb(&mut self, other: Spacings) {
-        for (d, n) in other.0 {
-            *self.0.entry(d).or_default() += n;
+/// The most frequent difference between neighbours; of equally frequent ones the smallest.
+pub fn most_frequent_spacing(ts: &[TimestampMs]) -> Option<DurationMs> {
+    let mut counts: BTreeMap<DurationMs, usize> = BTreeMap::new();
+    let (mut run, mut length) = (0, 0usize);
+    for d in ts.windows(2).filter_map(|w| match w {
+        [a, b] => Some(b.wrapping_sub(*a)),
+        _ => None,
+    }) {
+        if d != run {
+            *counts.entry(run).or_default() += length;
+            (run, length) = (d, 0);
         }
+        length += 1;
     }
-
-    /// The most frequent one; of equally frequent ones the smallest.
-    fn most_frequent(&self) -> Option<DurationMs> {
-        let positive = self.0.iter().filter(|(d, n)| **d > 0 && **n > 0);
-        positive
-            .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
-            .map(|(d, _)| *d)
-    }
+    *counts.entry(run).or_default() += length;
+    let positive = counts.iter().filter(|(d, n)| **d > 0 && **n > 0);
+    positive.max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(d, _)| *d)
 }
 
 fn live_only(samples: &Samples) -> Samples {
@@ -351,19 +317,12 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
     let mut all_covered = Vec::new();
     let mut per_target = Vec::new();
     let (mut ups, mut scrapes) = (0u64, 0u64);
-    for target in targets.targets.values() {
+    for target in &targets.targets {
         let covered = covered_by(target, span, |_| true);
         all_covered.extend(covered.iter().copied());
-        let inside: Vec<(i64, u64)> = target
-            .up
-            .iter()
-            .filter(|(t, _)| span.start < *t && *t <= span.end)
-            .collect();
-        let live: Vec<(i64, f64)> = inside
-            .iter()
-            .filter(|(_, b)| !is_stale(*b))
-            .map(|(t, b)| (*t, f64::from_bits(*b)))
-            .collect();
+        let inside: Vec<(i64, u64)> = target.up.iter().filter(|(t, _)| span.start < *t && *t <= span.end).collect();
+        let live: Vec<(i64, f64)> =
+            inside.iter().filter(|(_, b)| !is_stale(*b)).map(|(t, b)| (*t, f64::from_bits(*b))).collect();
         let up = live.iter().filter(|(_, v)| *v == 1.0).count() as u64;
         if target.has_up {
             ups += up;
@@ -372,7 +331,7 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
         let outages = complement(&covered_by(target, span, |v| v == 1.0), span);
         let stale_selected = selected
             .iter()
-            .filter(|s| TargetId::of(&s.labels) == target.id)
+            .filter(|s| targets.of(&s.labels).is_some_and(|t| t.labels == target.labels))
             .flat_map(|s| s.samples.iter())
             .filter(|(t, b)| span.start < *t && *t <= span.end && is_stale(*b))
             .count();
@@ -384,18 +343,12 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             first_ms: live.first().map(|(t, _)| *t),
             last_ms: live.last().map(|(t, _)| *t),
             gaps: complement(&covered, span),
-            downs: if target.has_up {
-                downs(&live)
-            } else {
-                Vec::new()
-            },
+            downs: if target.has_up { downs(&live) } else { Vec::new() },
             restarts: restarts(target, span),
             stale_markers: (inside.len() - live.len() + stale_selected) as u64,
-            longest_outage: outages.into_iter().max_by(|a, b| {
-                (a.end - a.start)
-                    .cmp(&(b.end - b.start))
-                    .then(b.start.cmp(&a.start))
-            }),
+            longest_outage: outages
+                .into_iter()
+                .max_by(|a, b| (a.end - a.start).cmp(&(b.end - b.start)).then(b.start.cmp(&a.start))),
         });
     }
     let covered = joined(all_covered);
@@ -404,7 +357,7 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
         ratio: share(&covered, span),
         uncovered_ms: gaps.iter().map(|g| g.end - g.start).sum(),
         up_ratio: (scrapes > 0).then(|| ups as f64 / scrapes as f64),
-        from_up: targets.targets.values().any(|t| t.has_up),
+        from_up: targets.targets.iter().any(|t| t.has_up),
         gaps,
         targets: per_target,
     }
@@ -459,11 +412,7 @@ fn complement(covered: &[Interval], span: Span) -> Vec<Interval> {
 
 fn share(covered: &[Interval], span: Span) -> f64 {
     let ms: i64 = covered.iter().map(|c| c.end - c.start).sum();
-    if span.length() <= 0 {
-        0.0
-    } else {
-        ms as f64 / span.length() as f64
-    }
+    if span.length() <= 0 { 0.0 } else { ms as f64 / span.length() as f64 }
 }
 
 fn downs(live: &[(i64, f64)]) -> Vec<Interval> {
@@ -504,10 +453,7 @@ mod tests {
 
     fn target(ts: &[i64], values: &[f64], interval: i64) -> Target {
         Target {
-            up: Samples {
-                ts: ts.to_vec(),
-                bits: values.iter().map(|v| v.to_bits()).collect(),
-            },
+            up: Samples { ts: ts.to_vec(), bits: values.iter().map(|v| v.to_bits()).collect() },
             has_up: true,
             interval_ms: Some(interval),
             ..Target::default()
@@ -516,7 +462,7 @@ mod tests {
 
     #[test]
     fn the_mode_of_spacings_ignores_jitter_and_outages() {
-        let mode = |ts: &[i64]| Spacings::of(ts).most_frequent();
+        let mode = most_frequent_spacing;
         assert_eq!(mode(&[0, 30, 60, 97, 127, 500, 530]), Some(30));
         assert_eq!(mode(&[5]), None);
         assert_eq!(mode(&[0, 10, 30]), Some(10), "ties go to the smaller");
@@ -527,22 +473,9 @@ mod tests {
         let span = Span { start: 0, end: 100 };
         let t = target(&[10, 20, 50, 105], &[1.0, 0.0, 1.0, 1.0], 10);
         let covered = covered_by(&t, span, |_| true);
-        assert_eq!(
-            covered,
-            [
-                Interval::new(0, 20),
-                Interval::new(35, 50),
-                Interval::new(90, 100)
-            ]
-        );
-        assert_eq!(
-            complement(&covered, span),
-            [Interval::new(20, 35), Interval::new(50, 90)]
-        );
+        assert_eq!(covered, [Interval::new(0, 20), Interval::new(35, 50), Interval::new(90, 100)]);
+        assert_eq!(complement(&covered, span), [Interval::new(20, 35), Interval::new(50, 90)]);
         assert_eq!(share(&covered, span), 0.45);
-        assert_eq!(
-            downs(&[(1, 0.0), (2, 0.0), (3, 1.0), (4, 0.0)]),
-            [Interval::new(1, 2), Interval::new(4, 4)]
-        );
+        assert_eq!(downs(&[(1, 0.0), (2, 0.0), (3, 1.0), (4, 0.0)]), [Interval::new(1, 2), Interval::new(4, 4)]);
     }
 }

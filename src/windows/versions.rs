@@ -43,21 +43,17 @@ pub(super) fn served_versions(
         let (labels, list) = shown.entry(TargetId::of(&s.labels)).or_default();
         *labels = s.labels.filtered(|n| n == b"job" || n == b"instance");
         let version = s.labels.get_text("version");
-        let samples = s.samples.iter().filter(|(t, b)| {
-            !is_stale(*b) && f64::from_bits(*b) != 0.0 && span.start < *t && *t <= span.end
-        });
+        let samples = s
+            .samples
+            .iter()
+            .filter(|(t, b)| !is_stale(*b) && f64::from_bits(*b) != 0.0 && span.start < *t && *t <= span.end);
         list.extend(samples.map(|(t, _)| (t, version.clone())));
     }
     let mut served: Vec<ServedVersion> = Vec::new();
     let mut warnings = Vec::new();
     for (id, (replica, mut list)) in shown {
         list.sort();
-        let tolerance = targets
-            .targets
-            .get(&id)
-            .and_then(|t| t.interval_ms)
-            .unwrap_or(60_000)
-            .saturating_mul(2);
+        let tolerance = targets.of(&replica).and_then(|t| t.interval_ms).unwrap_or(60_000).saturating_mul(2);
         let own: Vec<&ModelSwitch> = switches.iter().filter(|s| target_of(s) == id).collect();
         let mut spans: Vec<ServedVersion> = Vec::new();
         for (t, version) in &list {
@@ -74,9 +70,7 @@ pub(super) fn served_versions(
         check(&id, &spans, &own, tolerance, &list, &mut warnings);
         served.append(&mut spans);
     }
-    served.sort_by(|a, b| {
-        (a.start_ms, &a.replica, &a.version).cmp(&(b.start_ms, &b.replica, &b.version))
-    });
+    served.sort_by(|a, b| (a.start_ms, &a.replica, &a.version).cmp(&(b.start_ms, &b.replica, &b.version)));
     (served, warnings)
 }
 
@@ -110,10 +104,7 @@ fn check(
     for s in switches {
         let from = s.after_ms.unwrap_or(s.t_ms).saturating_sub(tolerance);
         let to = s.t_ms.saturating_add(tolerance);
-        let around: Vec<&(TimestampMs, String)> = shown
-            .iter()
-            .filter(|(t, _)| from <= *t && *t <= to)
-            .collect();
+        let around: Vec<&(TimestampMs, String)> = shown.iter().filter(|(t, _)| from <= *t && *t <= to).collect();
         if !around.is_empty() && !around.iter().any(|(_, v)| *v == s.to_version) {
             warnings.push(format!(
                 "{}: a switch to {} is counted at {}, but the version gauge does not show it",

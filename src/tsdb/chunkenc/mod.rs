@@ -40,10 +40,7 @@ impl Encoding {
     pub fn is_histogram(self) -> bool {
         matches!(
             self,
-            Encoding::HISTOGRAM
-                | Encoding::FLOAT_HISTOGRAM
-                | Encoding::HISTOGRAM_ST
-                | Encoding::FLOAT_HISTOGRAM_ST
+            Encoding::HISTOGRAM | Encoding::FLOAT_HISTOGRAM | Encoding::HISTOGRAM_ST | Encoding::FLOAT_HISTOGRAM_ST
         )
     }
 }

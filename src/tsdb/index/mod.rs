@@ -65,10 +65,7 @@ impl Index {
         let mut header = Cursor::new(&bytes, 0);
         let magic = header.u32("index magic")?;
         if magic != MAGIC {
-            let kind = FaultKind::Malformed {
-                found: u64::from(magic),
-                rule: "it must be 0xBAAAD700",
-            };
+            let kind = FaultKind::Malformed { found: u64::from(magic), rule: "it must be 0xBAAAD700" };
             return Err(Fault::new(0, "index magic", kind));
         }
         let version = match header.u8("index version")? {
@@ -77,25 +74,13 @@ impl Index {
             2 => IndexVersion::V2,
             3 => IndexVersion::V3,
             n => {
-                return Err(Fault::new(
-                    4,
-                    "index version",
-                    FaultKind::Unsupported {
-                        found: u64::from(n),
-                    },
-                ));
+                return Err(Fault::new(4, "index version", FaultKind::Unsupported { found: u64::from(n) }));
             }
         };
         let toc = Toc::parse(&bytes)?;
         let symbols = Symbols::parse(&bytes, toc.symbols, version)?;
         let postings = PostingsTable::parse(&bytes, toc.postings_table);
-        Ok(Index {
-            bytes,
-            version,
-            toc,
-            symbols,
-            postings,
-        })
+        Ok(Index { bytes, version, toc, symbols, postings })
     }
 
     /// The version of the layout.
@@ -117,12 +102,10 @@ impl Index {
     pub fn scan(&self) -> Selected {
         let mut found = Selected::default();
         let mut budget = Budget::new(&self.bytes);
-        self.each_entry(
-            |series| match self.series(series).and_then(|e| budget.spend(e)) {
-                Ok(entry) => found.series.push(entry),
-                Err(fault) => found.lost.push(fault),
-            },
-        )
+        self.each_entry(|series| match self.series(series).and_then(|e| budget.spend(e)) {
+            Ok(entry) => found.series.push(entry),
+            Err(fault) => found.lost.push(fault),
+        })
         .unwrap_or_else(|fault| found.lost.push(fault));
         found
     }
@@ -130,10 +113,7 @@ impl Index {
     /// Calls `visit` with every series entry in the order of the file, labels left aside, checksums verified.
     /// Costs one pass over the series section and no memory. An `Err` from the walk itself means that what follows in
     /// the section cannot be found.
-    pub fn outline(
-        &self,
-        mut visit: impl FnMut(Result<SeriesOutline, Fault>),
-    ) -> Result<(), Fault> {
+    pub fn outline(&self, mut visit: impl FnMut(Result<SeriesOutline, Fault>)) -> Result<(), Fault> {
         self.each_entry(|series| visit(SeriesOutline::parse(&self.bytes, series, self.version)))
     }
 
@@ -155,10 +135,7 @@ impl Index {
                 }
                 length => {
                     let left = end - offset;
-                    let kind = FaultKind::Truncated {
-                        wanted: length,
-                        left,
-                    };
+                    let kind = FaultKind::Truncated { wanted: length, left };
                     return Err(Fault::new(offset, "series", kind));
                 }
             }
@@ -196,10 +173,7 @@ impl Index {
         for series in candidates {
             match self.series(series).and_then(|e| budget.spend(e)) {
                 Ok(entry) => {
-                    if matchers
-                        .iter()
-                        .all(|m| m.matches(entry.labels.get(m.name())))
-                    {
+                    if matchers.iter().all(|m| m.matches(entry.labels.get(m.name()))) {
                         found.series.push(entry);
                     }
                 }
@@ -211,18 +185,12 @@ impl Index {
 
     fn select_by_scan(&self, matchers: &[Matcher], fault: Fault) -> Selected {
         let mut found = self.scan();
-        found
-            .series
-            .retain(|e| matchers.iter().all(|m| m.matches(e.labels.get(m.name()))));
+        found.series.retain(|e| matchers.iter().all(|m| m.matches(e.labels.get(m.name()))));
         found.repaired.push(fault);
         found
     }
 
-    fn candidates(
-        &self,
-        table: &PostingsTable,
-        matchers: &[Matcher],
-    ) -> Result<Vec<BlockSeriesRef>, Fault> {
+    fn candidates(&self, table: &PostingsTable, matchers: &[Matcher]) -> Result<Vec<BlockSeriesRef>, Fault> {
         let mut narrowed: Option<Vec<u32>> = None;
         for m in matchers.iter().filter(|m| !m.matches(b"")) {
             let list = table.union(&self.bytes, m.name(), |value| m.matches(value))?;
@@ -235,19 +203,12 @@ impl Index {
             Some(refs) => refs,
             None => table.union(&self.bytes, b"", |value| value.is_empty())?,
         };
-        Ok(refs
-            .into_iter()
-            .map(|r| BlockSeriesRef(u64::from(r)))
-            .collect())
+        Ok(refs.into_iter().map(|r| BlockSeriesRef(u64::from(r))).collect())
     }
 
     /// The number of series per value of a label, from the postings; `None` where they are damaged.
     pub fn value_counts(&self, name: &[u8]) -> Option<BTreeMap<Vec<u8>, u64>> {
-        self.postings
-            .as_ref()
-            .ok()?
-            .value_counts(&self.bytes, name)
-            .ok()
+        self.postings.as_ref().ok()?.value_counts(&self.bytes, name).ok()
     }
 }
 
@@ -259,17 +220,11 @@ struct Budget {
 
 impl Budget {
     fn new(bytes: &[u8]) -> Budget {
-        Budget {
-            left: (64 << 20) + 64 * bytes.len() as u64,
-        }
+        Budget { left: (64 << 20) + 64 * bytes.len() as u64 }
     }
 
     fn spend(&mut self, entry: SeriesEntry) -> Result<SeriesEntry, Fault> {
-        let size = entry
-            .labels
-            .iter()
-            .map(|l| (l.name.len() + l.value.len()) as u64)
-            .sum();
+        let size = entry.labels.iter().map(|l| (l.name.len() + l.value.len()) as u64).sum();
         match self.left.checked_sub(size) {
             Some(left) => {
                 self.left = left;
@@ -311,11 +266,7 @@ fn section<'a>(bytes: &'a [u8], offset: u64, field: &'static str) -> Result<Curs
     let stored = cursor.u32(field)?;
     let computed = crc32c(content);
     if stored != computed {
-        return Err(Fault::new(
-            offset,
-            field,
-            FaultKind::Checksum { stored, computed },
-        ));
+        return Err(Fault::new(offset, field, FaultKind::Checksum { stored, computed }));
     }
     Ok(Cursor::new(content, content_at))
 }
@@ -325,14 +276,7 @@ fn at<'a>(bytes: &'a [u8], offset: u64, field: &'static str) -> Result<Cursor<'a
         Some(rest) => Ok(Cursor::new(rest, offset)),
         None => {
             let left = bytes.len() as u64;
-            Err(Fault::new(
-                offset,
-                field,
-                FaultKind::Truncated {
-                    wanted: offset,
-                    left,
-                },
-            ))
+            Err(Fault::new(offset, field, FaultKind::Truncated { wanted: offset, left }))
         }
     }
 }

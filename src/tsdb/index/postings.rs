@@ -62,12 +62,7 @@ impl PostingsTable {
     }
 
     /// The series of all values of `name` that `wanted` accepts, sorted, each once.
-    pub(super) fn union(
-        &self,
-        bytes: &[u8],
-        name: &[u8],
-        wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Vec<u32>, Fault> {
+    pub(super) fn union(&self, bytes: &[u8], name: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<u32>, Fault> {
         let mut refs = Vec::new();
         let mut lists = 0;
         self.each(bytes, name, |value, list| {
@@ -98,11 +93,7 @@ impl PostingsTable {
         Ok(refs)
     }
 
-    pub(super) fn value_counts(
-        &self,
-        bytes: &[u8],
-        name: &[u8],
-    ) -> Result<BTreeMap<Vec<u8>, u64>, Fault> {
+    pub(super) fn value_counts(&self, bytes: &[u8], name: &[u8]) -> Result<BTreeMap<Vec<u8>, u64>, Fault> {
         let mut counts = BTreeMap::new();
         let mut total = 0;
         self.each(bytes, name, |value, list| {
@@ -138,24 +129,15 @@ fn within(bytes: &[u8], refs: usize, list: u64) -> Result<(), Fault> {
     if refs <= bytes.len() / 8 {
         return Ok(());
     }
-    let kind = FaultKind::Malformed {
-        found: refs as u64,
-        rule: "the lists of a label hold each series once",
-    };
+    let kind = FaultKind::Malformed { found: refs as u64, rule: "the lists of a label hold each series once" };
     Err(Fault::new(list, "number of postings", kind))
 }
 
-fn postings_list(
-    bytes: &[u8],
-    offset: u64,
-) -> Result<impl ExactSizeIterator<Item = u32> + '_, Fault> {
+fn postings_list(bytes: &[u8], offset: u64) -> Result<impl ExactSizeIterator<Item = u32> + '_, Fault> {
     let mut cursor = section(bytes, offset, "postings list")?;
     let count = u64::from(cursor.u32("number of postings")?);
     if cursor.left() as u64 != count * 4 {
-        let kind = FaultKind::Malformed {
-            found: count,
-            rule: "it must fill the list, 4 bytes each",
-        };
+        let kind = FaultKind::Malformed { found: count, rule: "it must fill the list, 4 bytes each" };
         return Err(Fault::new(offset, "number of postings", kind));
     }
     let (words, _) = cursor.rest().as_chunks::<4>();

@@ -14,19 +14,11 @@ pub struct BlockSeriesRef(pub u64);
 impl BlockSeriesRef {
     /// The reference of the entry at a byte offset.
     pub fn from_offset(offset: u64, version: IndexVersion) -> BlockSeriesRef {
-        BlockSeriesRef(if version == IndexVersion::V1 {
-            offset
-        } else {
-            offset / 16
-        })
+        BlockSeriesRef(if version == IndexVersion::V1 { offset } else { offset / 16 })
     }
 
     fn offset(self, version: IndexVersion) -> u64 {
-        if version == IndexVersion::V1 {
-            self.0
-        } else {
-            self.0.wrapping_mul(16)
-        }
+        if version == IndexVersion::V1 { self.0 } else { self.0.wrapping_mul(16) }
     }
 }
 
@@ -45,6 +37,11 @@ impl ChunkMeta {
     /// The chunk's times, both ends included.
     pub fn interval(&self) -> Interval {
         Interval::new(self.min_time_ms, self.max_time_ms)
+    }
+
+    /// The same with its ends in order: a hostile index may say that a chunk ends before it starts.
+    pub fn sound_interval(&self) -> Interval {
+        Interval::new(self.min_time_ms.min(self.max_time_ms), self.max_time_ms.max(self.min_time_ms))
     }
 }
 
@@ -72,10 +69,7 @@ pub(super) fn entry_length(bytes: &[u8], offset: u64) -> Result<u64, Fault> {
     }
     let head = cursor.offset() - offset;
     if length > cursor.left() as u64 {
-        let kind = FaultKind::Truncated {
-            wanted: length,
-            left: cursor.left() as u64,
-        };
+        let kind = FaultKind::Truncated { wanted: length, left: cursor.left() as u64 };
         return Err(Fault::new(offset, "series", kind));
     }
     Ok(head + length + 4)
@@ -94,11 +88,7 @@ fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
     let stored = outer.u32("checksum of a series")?;
     let computed = crc32c(content);
     if stored != computed {
-        return Err(Fault::new(
-            offset,
-            "series",
-            FaultKind::Checksum { stored, computed },
-        ));
+        return Err(Fault::new(offset, "series", FaultKind::Checksum { stored, computed }));
     }
     Ok(Cursor::new(content, content_at))
 }
@@ -108,23 +98,14 @@ fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
 fn next_chunk(c: &mut Cursor<'_>, last: Option<&ChunkMeta>) -> Result<ChunkMeta, Fault> {
     let min = match last {
         None => c.varint("start of a chunk")?,
-        Some(last) => last
-            .max_time_ms
-            .wrapping_add_unsigned(c.uvarint("start of a chunk")?),
+        Some(last) => last.max_time_ms.wrapping_add_unsigned(c.uvarint("start of a chunk")?),
     };
     let max = min.wrapping_add_unsigned(c.uvarint("length of a chunk in time")?);
     let reference = match last {
         None => c.uvarint("chunk reference")?,
-        Some(last) => last
-            .reference
-            .0
-            .wrapping_add_signed(c.varint("chunk reference")?),
+        Some(last) => last.reference.0.wrapping_add_signed(c.varint("chunk reference")?),
     };
-    Ok(ChunkMeta {
-        min_time_ms: min,
-        max_time_ms: max,
-        reference: BlockChunkRef(reference),
-    })
+    Ok(ChunkMeta { min_time_ms: min, max_time_ms: max, reference: BlockChunkRef(reference) })
 }
 
 /// A series entry without its labels: what a walk over the whole index needs.
@@ -161,11 +142,7 @@ impl SeriesOutline {
             i.end = i.end.max(chunk.max_time_ms);
             last = Some(chunk);
         }
-        Ok(SeriesOutline {
-            reference,
-            chunks: count as u64,
-            interval,
-        })
+        Ok(SeriesOutline { reference, chunks: count as u64, interval })
     }
 }
 
@@ -187,16 +164,9 @@ impl SeriesEntry {
             let value = symbols.get(bytes, c.uvarint("label value")?)?;
             size += name.len() + value.len();
             if size > MAX_LABEL_BYTES {
-                return Err(c.malformed(
-                    "labels of a series",
-                    size as u64,
-                    "they have at most 1048576 bytes",
-                ));
+                return Err(c.malformed("labels of a series", size as u64, "they have at most 1048576 bytes"));
             }
-            pairs.push(Label {
-                name: name.into(),
-                value: value.into(),
-            });
+            pairs.push(Label { name: name.into(), value: value.into() });
         }
         let (labels, odd_labels) = Labels::normalized(pairs);
         let count = c.uvarint("number of chunks")?;
@@ -206,12 +176,6 @@ impl SeriesEntry {
             let chunk = next_chunk(&mut c, chunks.last())?;
             chunks.push(chunk);
         }
-        Ok(SeriesEntry {
-            reference,
-            offset,
-            labels,
-            odd_labels,
-            chunks,
-        })
+        Ok(SeriesEntry { reference, offset, labels, odd_labels, chunks })
     }
 }

@@ -24,15 +24,8 @@ pub struct Toc {
 impl Toc {
     /// Reads the trailer and checks that every offset lies before it.
     pub fn parse(bytes: &[u8]) -> Result<Toc, Fault> {
-        let Some(trailer) = bytes
-            .len()
-            .checked_sub(LENGTH)
-            .and_then(|start| bytes.get(start..))
-        else {
-            let kind = FaultKind::Truncated {
-                wanted: LENGTH as u64,
-                left: bytes.len() as u64,
-            };
+        let Some(trailer) = bytes.len().checked_sub(LENGTH).and_then(|start| bytes.get(start..)) else {
+            let kind = FaultKind::Truncated { wanted: LENGTH as u64, left: bytes.len() as u64 };
             return Err(Fault::new(0, "index table of contents", kind));
         };
         let start = (bytes.len() - LENGTH) as u64;
@@ -48,10 +41,7 @@ impl Toc {
         let mut next = |field| -> Result<u64, Fault> {
             let offset = fields.u64(field)?;
             if offset > start {
-                let kind = FaultKind::Malformed {
-                    found: offset,
-                    rule: "a section starts before the trailer",
-                };
+                let kind = FaultKind::Malformed { found: offset, rule: "a section starts before the trailer" };
                 return Err(Fault::new(start, field, kind));
             }
             Ok(offset)
@@ -68,16 +58,10 @@ impl Toc {
 
     /// Where the series section ends: at the next section of the file.
     pub fn end_of_series(&self, file_len: u64) -> u64 {
-        [
-            self.symbols,
-            self.label_indices,
-            self.label_index_table,
-            self.postings,
-            self.postings_table,
-        ]
-        .into_iter()
-        .filter(|o| *o > self.series)
-        .min()
-        .unwrap_or(file_len.saturating_sub(LENGTH as u64))
+        [self.symbols, self.label_indices, self.label_index_table, self.postings, self.postings_table]
+            .into_iter()
+            .filter(|o| *o > self.series)
+            .min()
+            .unwrap_or(file_len.saturating_sub(LENGTH as u64))
     }
 }

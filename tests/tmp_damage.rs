@@ -1,3 +1,0 @@
-//! temporary
-#[path = "it/damage.rs"]
-mod damage;

@@ -1,3 +1,0 @@
-//! temporary
-#[path = "it/tidy.rs"]
-mod tidy;
