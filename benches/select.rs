@@ -22,6 +22,10 @@ use promproof::source::{OpenOptions, Source};
 use promproof::time::Interval;
 use promproof::tsdb::Ulid;
 use promproof::tsdb::write::BlockWriter;
+use promproof::verdict::availability::{Mode, Requirement, judge};
+use promproof::windows::Span;
+use promproof::windows::availability::{Question, evaluate};
+use promproof::windows::semantics::{SemanticsChoice, resolve};
 
 const UNRELATED: [usize; 3] = [100, 1_000, 10_000];
 const START_MS: i64 = 1_763_553_600_000;
@@ -152,5 +156,37 @@ fn open_select_and_load(bencher: Bencher<'_, '_>, unrelated: usize) {
     bencher.bench_local(|| {
         let source = Source::open(&dir, &OpenOptions::default()).unwrap();
         black_box(load_day(&source))
+    });
+}
+
+/// The whole question, from opening the folder to the verdict: five figures, counted increments, coverage, bounds.
+#[divan::bench(args = UNRELATED)]
+fn availability(bencher: Bencher<'_, '_>, unrelated: usize) {
+    let dir = data(unrelated);
+    let requirement = Requirement { percent: 70.0, mode: Mode::Bounded, coverage_ratio: None };
+    bencher.bench_local(|| {
+        let source = Source::open(&dir, &OpenOptions::default()).unwrap();
+        let span = Span { start: START_MS + HOUR_MS, end: START_MS + 25 * HOUR_MS };
+        let semantics = resolve(SemanticsChoice::Auto, &source, span);
+        let answer = evaluate(&source, &Question::recommender(), span, semantics).unwrap();
+        assert!(answer.exact.total.is_some_and(|t| t > 0.0));
+        black_box(judge(&answer, requirement))
+    });
+}
+
+/// 4320 windows of so many hours, spread over the time before the last one: the cost per window does not grow with its
+/// length.
+#[divan::bench(args = [1, 6, 12])]
+fn sliding_4320_windows_of_hours(bencher: Bencher<'_, '_>, hours: i64) {
+    let source = open(100);
+    let end = START_MS + 24 * HOUR_MS;
+    let span = Span { start: end - hours * HOUR_MS, end };
+    // The step is what the time before the first window allows.
+    let every = (24 - hours) * HOUR_MS / 4320;
+    let question = Question { every: Some(every), ..Question::recommender() };
+    bencher.bench_local(|| {
+        let answer = evaluate(&source, &question, span, resolve(SemanticsChoice::Auto, &source, span)).unwrap();
+        assert!(answer.sliding.as_ref().is_some_and(|s| s.windows.len() >= 4320));
+        black_box(answer)
     });
 }

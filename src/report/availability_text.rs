@@ -39,8 +39,8 @@ pub fn report(source: &str, a: &Availability, j: &Judgement, explain: bool, styl
         "Request Metrics:",
         &rows(&[
             ("Total Requests:", figure(f.total)),
-            ("Successful (200):", figure(f.good)),
-            ("Errors (500):", figure(f.bad)),
+            (if a.preset { "Successful (200):" } else { "Good Requests:" }, figure(f.good)),
+            (if a.preset { "Errors (500):" } else { "Bad Requests:" }, figure(f.bad)),
             ("Availability:", percent.clone()),
         ]),
     );

@@ -19,7 +19,7 @@ use crate::windows::counted::{CountedWindow, Counter, Proofs};
 use crate::windows::instead::instead;
 use crate::windows::semantics::Semantics;
 use crate::windows::sliding::{self, Sliding};
-use crate::windows::targets::{Coverage, Targets, coverage};
+use crate::windows::targets::{Coverage, Targets, coverage, restarts_from_counters};
 
 /// The quantile of the live script.
 pub const LATENCY_QUANTILE: f64 = 0.95;
@@ -147,6 +147,8 @@ pub struct LossEffect {
 pub struct Availability {
     /// The window.
     pub span: Span,
+    /// Whether the question is the recommender's, whose statuses 200 and 500 have names of their own.
+    pub preset: bool,
     /// The rules and why.
     pub semantics: Semantics,
     /// By PromQL.
@@ -275,7 +277,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let refs: Vec<&LoadedSeries> = total.series.iter().collect();
     let wide = Span { start: earliest, end: span.end };
     let targets = Targets::load(source, &refs, wide, question.scrape_interval);
-    let coverage = coverage(&targets, span, &refs);
+    let mut coverage = coverage(&targets, span, &refs);
     ledger.absorb(targets.ledger.clone());
     let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval);
     ledger.absorb(created);
@@ -306,6 +308,8 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     ledger.settle();
     ledger.check_one_server()?;
 
+    let falls = requests.total.counters.iter().map(|c| (c.labels.clone(), c.falls(span)));
+    restarts_from_counters(&mut coverage, &targets, falls);
     let around = Interval::new(span.start, span.end);
     let counted = requests.counted(span);
     let undatable = undatable(&requests, &question.rule, span);
@@ -322,6 +326,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let series = series_figures(&requests.total, version, window, span);
     Ok(Availability {
         span,
+        preset: matches!(question.rule, GoodRule::Preset { .. }),
         exact: requests.exact(version, window),
         health,
         p95_seconds,

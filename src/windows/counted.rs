@@ -310,15 +310,18 @@ impl Counter {
         out
     }
 
-    /// The times of the restarts inside `(start, end]`.
-    pub fn restarts(&self, span: Span) -> Vec<TimestampMs> {
-        let times = self.restarts.iter().filter_map(|(i, _)| self.ts.get(*i).copied());
-        times.filter(|t| span.start < *t && *t <= span.end).collect()
+    /// Every restart inside `(start, end]`: the sample before and the one whose whole value counts.
+    pub fn restart_steps(&self, span: Span) -> Vec<(TimestampMs, TimestampMs)> {
+        let steps =
+            self.restarts.iter().filter_map(|(i, _)| Some((*self.ts.get(i.checked_sub(1)?)?, *self.ts.get(*i)?)));
+        steps.filter(|(_, t)| span.start < *t && *t <= span.end).collect()
     }
 
-    /// The first countable sample in reach.
-    pub fn first(&self) -> Option<(TimestampMs, f64)> {
-        self.at(0)
+    /// Where the counter fell inside `(start, end]`: the sample before and the lower one.
+    pub fn falls(&self, span: Span) -> Vec<(TimestampMs, TimestampMs)> {
+        let fell = self.restarts.iter().filter(|(_, r)| *r == Restart::Lower);
+        let steps = fell.filter_map(|(i, _)| Some((*self.ts.get(i.checked_sub(1)?)?, *self.ts.get(*i)?)));
+        steps.filter(|(_, t)| span.start < *t && *t <= span.end).collect()
     }
 
     /// Whether losses inside `[from, to]` are bounded: samples on both sides, and no restart between them. Gives the

@@ -172,6 +172,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         let counter = Counter::prepare(s, span, &proofs, !s.ledger.losses.iter().any(lost_before));
         collect_switches(&counter, span, &mut switches, &mut warnings)?;
         let window = counter.window(span);
+        hidden.extend(hidden_by_restarts(&counter, &coverage, &targets, span));
         if let (Some(v), Some((t, _))) = (window.baseline_inside.filter(|v| *v > 0.0), window.first) {
             hidden.push(Hidden {
                 count: v,
@@ -185,7 +186,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     });
     let updates = join_updates(&switches, question.same_update_ms);
     let best = best_window(&updates, question.within_ms);
-    hidden.extend(hidden_by_edges(&coverage, span));
+    hidden.extend(hidden_by_edges(&coverage, span, targets.longest_interval().unwrap_or(0)));
     hidden.extend(hidden_by_losses(&request_losses, &question.switches, span));
 
     let (served, mut disagreements) = served_versions(&info.series, &targets, &switches, span);
@@ -301,13 +302,14 @@ fn best_window(updates: &[Update], within: DurationMs) -> Option<BestWindow> {
     best
 }
 
-/// Time of the period before the first and after the last scrape: anything may have happened there.
-fn hidden_by_edges(coverage: &Coverage, span: Span) -> Vec<Hidden> {
+/// Time of the period before the first and after the last scrape: anything may have happened there. Up to two scrape
+/// intervals at an edge are what any period has.
+fn hidden_by_edges(coverage: &Coverage, span: Span, interval: DurationMs) -> Vec<Hidden> {
     let mut out = Vec::new();
     if coverage.targets.is_empty() {
         out.push(Hidden { count: f64::INFINITY, why: "no scrape of the period is in the data".to_owned() });
     }
-    for gap in &coverage.gaps {
+    for gap in coverage.gaps.iter().filter(|g| g.length() > interval.saturating_mul(2)) {
         let whole = gap.start == span.start && gap.end == span.end;
         let why = match (gap.start == span.start, gap.end == span.end) {
             _ if whole => "no scrape of the period is in the data".to_owned(),
@@ -318,6 +320,27 @@ fn hidden_by_edges(coverage: &Coverage, span: Span) -> Vec<Hidden> {
         out.push(Hidden { count: f64::INFINITY, why });
     }
     out
+}
+
+/// A restart while the target was not scraped: what the counter counted between its last sample and the restart is gone.
+fn hidden_by_restarts(counter: &Counter, coverage: &Coverage, targets: &Targets, span: Span) -> Option<Hidden> {
+    let target = targets.of(&counter.labels)?;
+    let own = coverage.targets.iter().find(|t| t.labels == target.labels)?;
+    let long = target.interval_ms.unwrap_or(0).saturating_mul(2);
+    let gaps: Vec<&Interval> = own.gaps.iter().filter(|g| g.length() > long).collect();
+    let (before, t) = counter
+        .restart_steps(span)
+        .into_iter()
+        .find(|(before, t)| gaps.iter().any(|g| g.overlaps(&Interval::new(*before, *t))))?;
+    Some(Hidden {
+        count: f64::INFINITY,
+        why: format!(
+            "{} restarted between {} and {} while it was not scraped; switches before the restart would be gone",
+            counter.labels,
+            rfc3339(before),
+            rfc3339(t)
+        ),
+    })
 }
 
 fn hidden_by_losses(losses: &[Loss], selector: &Selector, span: Span) -> Vec<Hidden> {

@@ -304,7 +304,8 @@ pub struct TargetCoverage {
     pub gaps: Vec<Interval>,
     /// Stretches of scrapes that said 0, from the first to the last of each.
     pub downs: Vec<Interval>,
-    /// Restarts of the process that the data prove inside the window.
+    /// Restarts of the process inside the window: by `process_start_time_seconds`, or where there is none by counters
+    /// that fell.
     pub restarts: Vec<TimestampMs>,
     /// Stale markers in its `up` and in the selected series inside the window.
     pub stale_markers: u64,
@@ -360,6 +361,33 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
         from_up: targets.targets.iter().any(|t| t.has_up),
         gaps,
         targets: per_target,
+    }
+}
+
+/// Restarts of targets without `process_start_time_seconds`, from counters that fell: `falls` gives the sample before
+/// and the lower one by target. Children that fall at different scrapes, since each shows up with its first increment,
+/// are one restart where one time explains them: the fewest times that lie in every step.
+pub fn restarts_from_counters(
+    coverage: &mut Coverage,
+    targets: &Targets,
+    falls: impl Iterator<Item = (Labels, Vec<(TimestampMs, TimestampMs)>)>,
+) {
+    let mut by_target: BTreeMap<Labels, Vec<(TimestampMs, TimestampMs)>> = BTreeMap::new();
+    for (labels, steps) in falls {
+        if let Some(target) = targets.of(&labels).filter(|t| t.starts.is_empty()) {
+            by_target.entry(target.labels.clone()).or_default().extend(steps);
+        }
+    }
+    for target in &mut coverage.targets {
+        let Some(steps) = by_target.get_mut(&target.labels) else { continue };
+        steps.sort_by_key(|(before, t)| (*t, *before));
+        let mut last = None;
+        for (before, t) in steps {
+            if last.is_none_or(|l| l <= *before) {
+                target.restarts.push(*t);
+                last = Some(*t);
+            }
+        }
     }
 }
 
@@ -466,6 +494,20 @@ mod tests {
         assert_eq!(mode(&[0, 30, 60, 97, 127, 500, 530]), Some(30));
         assert_eq!(mode(&[5]), None);
         assert_eq!(mode(&[0, 10, 30]), Some(10), "ties go to the smaller");
+    }
+
+    #[test]
+    fn children_that_fall_one_after_the_other_are_one_restart() {
+        let labels = Labels::from_pairs([("job", "a"), ("instance", "b")]);
+        let targets = Targets {
+            by_id: index_by_id([&labels].into_iter()),
+            targets: vec![Target { labels: labels.clone(), ..Target::default() }],
+            ledger: Ledger::default(),
+        };
+        let mut c = coverage(&targets, Span { start: 0, end: 100 }, &[]);
+        let falls = vec![(10, 20), (10, 45), (60, 70), (5, 15)];
+        restarts_from_counters(&mut c, &targets, std::iter::once((labels, falls)));
+        assert_eq!(c.targets[0].restarts, [15, 70]);
     }
 
     #[test]

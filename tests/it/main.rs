@@ -7,6 +7,8 @@
     reason = "a test that cannot prepare its input fails"
 )]
 
+/// The command as people and scripts use it.
+mod cli;
 /// Mutations of a small directory: same answer, named loss, or refusal.
 mod damage;
 /// Generated data and the answers of real servers to it.
