@@ -6,8 +6,8 @@ use crate::report::python::{round, thousands};
 use crate::report::style::{Style, block, list, title};
 use crate::report::table::Table;
 use crate::time::{Interval, human_duration, isoformat, rfc3339};
-use crate::verdict::Verdict;
 use crate::verdict::availability::{Judgement, Mode};
+use crate::verdict::{Verdict, counted_noun};
 use crate::windows::availability::Availability;
 use crate::windows::targets::Coverage;
 
@@ -138,46 +138,38 @@ fn bounds_and_counts(out: &mut String, style: Style, a: &Availability, j: &Judge
     block(out, style, "What the Data Leave Open:", &rows);
 }
 
-/// The coverage block, shared with model-updates.
+/// The coverage block, shared with model-updates and inspect.
 pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
-    let mut rows = vec![(
-        "Scraped:".to_owned(),
-        if c.uncovered_ms == 0 {
-            "100% of the window".to_owned()
-        } else {
-            format!("{:.3}% of the window, {} without", c.ratio * 100.0, human_duration(c.uncovered_ms))
-        },
-    )];
+    out.push_str(&format!("\n{}\n", style.bold("Coverage:")));
+    let mut line = |text: String| out.push_str(&format!("  {text}\n"));
+    match c.uncovered_ms {
+        0 => line("100% of the window was scraped".to_owned()),
+        ms => line(format!("{:.3}% of the window was scraped, {} was not", c.ratio * 100.0, human_duration(ms))),
+    }
     if !c.from_up {
-        rows.push(("".to_owned(), "judged by the selected series, since there is no `up`".to_owned()));
+        line("judged by the selected series, since there is no `up`".to_owned());
+    }
+    if let Some(gap) = c.gaps.iter().max_by_key(|g| g.length()) {
+        line(format!("{}, the longest: {}", counted_noun(c.gaps.len(), "gap", "gaps"), span(*gap)));
     }
     for t in c.targets.iter().take(MOST) {
-        let name = crate::windows::targets::TargetId::of(&t.labels).display();
-        let interval = t.interval_ms.map_or("unknown".to_owned(), human_duration);
+        line(crate::windows::targets::TargetId::of(&t.labels).display());
+        let interval = t.interval_ms.map_or("unknown interval".to_owned(), |i| format!("every {}", human_duration(i)));
         let up = t.up_ratio.map_or(String::new(), |u| format!(", up {:.2}%", u * 100.0));
-        let outage = match t.longest_outage {
-            Some(i) => format!(", longest outage {}", span(i)),
-            None => String::new(),
-        };
-        rows.push((
-            format!("{name}:"),
-            format!(
-                "every {interval}, {:.2}% scraped{up}, {} down, {} restarts, {} stale markers{outage}",
-                t.ratio * 100.0,
-                t.downs.len(),
-                t.restarts.len(),
-                t.stale_markers
-            ),
+        line(format!(
+            "  {interval}, {:.2}% scraped{up}, {} down, {}, {}",
+            t.ratio * 100.0,
+            t.downs.len(),
+            counted_noun(t.restarts.len(), "restart", "restarts"),
+            counted_noun(t.stale_markers as usize, "stale marker", "stale markers"),
         ));
+        if let Some(outage) = t.longest_outage {
+            line(format!("  longest outage: {}", span(outage)));
+        }
     }
     if c.targets.len() > MOST {
-        rows.push(("".to_owned(), format!("and {} more targets (--format json lists all)", c.targets.len() - MOST)));
+        line(format!("and {} more targets (--format json lists all)", c.targets.len() - MOST));
     }
-    let largest = c.gaps.iter().max_by_key(|g| g.length());
-    if let Some(gap) = largest {
-        rows.push(("Longest gap:".to_owned(), format!("{} ({} in all)", span(*gap), c.gaps.len())));
-    }
-    block(out, style, "Coverage:", &rows);
 }
 
 fn span(i: Interval) -> String {

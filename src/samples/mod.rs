@@ -29,6 +29,8 @@ pub struct LoadedSeries {
     pub samples: Samples,
     /// What became of the chunks that were touched, by block.
     pub members: Vec<MemberCount>,
+    /// Times at which samples may be missing: lost chunks and deletions. That the series is not seen there proves nothing.
+    pub holes: Vec<Interval>,
     /// What was lost, deleted, doubled or contradicted.
     pub ledger: Ledger,
 }
@@ -284,6 +286,7 @@ impl Reader<'_> {
             let mut count = MemberCount { block: member.block, ..MemberCount::default() };
             for chunk in member.entry.chunks.iter().filter(|c| c.interval().overlaps(&range)) {
                 if interval_at(deleted, chunk.min_time_ms).is_some_and(|d| d.contains(chunk.max_time_ms)) {
+                    loaded.holes.push(chunk.sound_interval());
                     // A server drops such a chunk unread; its header is looked at for the account only.
                     if let Ok(c) = block.chunk(&member.entry, chunk) {
                         let claimed = claimed_samples(Encoding(c.encoding), c.data()).unwrap_or(0);
@@ -315,6 +318,7 @@ impl Reader<'_> {
                         continue;
                     }
                     ChunkOutcome::Lost(n) => {
+                        loaded.holes.push(chunk.sound_interval());
                         count.lost += n.unwrap_or(0);
                         count.lost_unknown += u64::from(n.is_none());
                         continue;
@@ -336,6 +340,10 @@ impl Reader<'_> {
                 let ts = chunk_samples.ts.get(lo..hi).unwrap_or_default();
                 let bits = chunk_samples.bits.get(lo..hi).unwrap_or_default();
                 if touches_deletion(deleted, chunk.interval()) {
+                    let cut = deleted.iter().filter(|d| d.overlaps(&chunk.interval()));
+                    loaded.holes.extend(
+                        cut.map(|d| Interval::new(d.start.max(chunk.min_time_ms), d.end.min(chunk.max_time_ms))),
+                    );
                     for (t, v) in ts.iter().zip(bits) {
                         if is_deleted(deleted, *t) {
                             count.deleted += 1;

@@ -279,11 +279,11 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let targets = Targets::load(source, &refs, wide, question.scrape_interval);
     let mut coverage = coverage(&targets, span, &refs);
     ledger.absorb(targets.ledger.clone());
-    let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval);
-    ledger.absorb(created);
-
     let mut request_losses: Vec<Loss> = ledger.losses.clone();
     request_losses.extend(total.ledger.losses.iter().cloned());
+    let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval, &request_losses);
+    ledger.absorb(created);
+
     let mut load_side = |selector: &Selector| {
         let loaded = load_all(source, selector, interval, Reach::WithHistory);
         request_losses.extend(loaded.ledger.losses.iter().cloned());
@@ -383,15 +383,7 @@ fn sliding_ends(
 }
 
 fn prepare(series: Vec<LoadedSeries>, span: Span, proofs: &Proofs<'_>) -> Prepared {
-    let counters = series
-        .par_iter()
-        .map(|s| {
-            // A loss before the first sample means that it may not be the first.
-            let first = s.samples.ts.first().copied();
-            let lost_before = |l: &Loss| l.interval.is_none_or(|i| first.is_none_or(|t| i.start < t));
-            Counter::prepare(s, span, proofs, !s.ledger.losses.iter().any(lost_before))
-        })
-        .collect();
+    let counters = series.par_iter().map(|s| Counter::prepare(s, span, proofs)).collect();
     Prepared { series, counters }
 }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use crate::labels::{Labels, METRIC_NAME};
-use crate::loss::Ledger;
+use crate::loss::{Ledger, Loss};
 use crate::sample::{is_countable, is_stale};
 use crate::samples::{LoadedSeries, Reach, load, load_all};
 use crate::selector::Selector;
@@ -18,7 +18,7 @@ use crate::series::{MergedSeries, select};
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::windows::Span;
-use crate::windows::targets::Targets;
+use crate::windows::targets::{Target, Targets};
 
 /// Why a sample's whole value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,18 +101,23 @@ pub struct Proofs<'a> {
     selected: &'a [MergedSeries],
     /// Creation times from `_created` series by the labels of the counter without its name: `(sample time, ms)`.
     created: BTreeMap<Labels, Vec<(TimestampMs, f64)>>,
+    /// Times at which losses may hold samples of any series.
+    holes: Vec<Interval>,
     stale_markers: OnceLock<bool>,
 }
 
 impl<'a> Proofs<'a> {
-    /// Gathers the proofs for counters that `selected` found, over `interval`. The ledger is that of the `_created`
-    /// series.
+    /// Gathers the proofs for counters that `selected` found, over `interval`. `losses` are those known so far; the ledger
+    /// is that of the `_created` series.
     pub fn gather(
         source: &'a Source,
         targets: &'a Targets,
         selected: &'a [MergedSeries],
         interval: Interval,
+        losses: &[Loss],
     ) -> (Proofs<'a>, Ledger) {
+        let anybody = losses.iter().filter(|l| l.series.is_none());
+        let holes = anybody.map(|l| l.interval.unwrap_or(Interval::ALL)).collect();
         let names: BTreeSet<String> = selected.iter().filter_map(|s| created_name(&s.labels)).collect();
         let mut created: BTreeMap<Labels, Vec<(TimestampMs, f64)>> = BTreeMap::new();
         let mut ledger = Ledger::default();
@@ -125,7 +130,7 @@ impl<'a> Proofs<'a> {
                 created.entry(s.labels.without_name()).or_default().extend(ms);
             }
         }
-        (Proofs { source, targets, selected, created, stale_markers: OnceLock::new() }, ledger)
+        (Proofs { source, targets, selected, created, holes, stale_markers: OnceLock::new() }, ledger)
     }
 
     /// Whether the source has any stale marker. Without any, a scrape without the series is proof by itself. Looks
@@ -144,8 +149,9 @@ fn has_stale_marker(source: &Source, series: &[MergedSeries]) -> bool {
 }
 
 impl Counter {
-    /// Prepares a series. `complete` says whether nothing before the first sample was lost.
-    pub fn prepare(series: &LoadedSeries, span: Span, proofs: &Proofs<'_>, complete: bool) -> Counter {
+    /// Prepares a series that was loaded with its history.
+    pub fn prepare(series: &LoadedSeries, span: Span, proofs: &Proofs<'_>) -> Counter {
+        let holes = || series.holes.iter().chain(&proofs.holes);
         let target = proofs.targets.of(&series.labels);
         let created = proofs.created.get(&series.labels.without_name());
         let mut c = Counter {
@@ -170,7 +176,9 @@ impl Counter {
                 } else {
                     let process = target.and_then(|x| started_between(before, t, |at| x.start_known_at(at)));
                     let child = created.and_then(|list| started_between(before, t, |at| newest(list, at)));
-                    let scraped_from = |from| target.is_some_and(|x| x.scraped_in(from, t));
+                    // What was lost or deleted was not absent.
+                    let whole = !holes().any(|h| h.overlaps(&Interval::new(before, t)));
+                    let scraped_from = |from| whole && target.is_some_and(|x| x.scraped_in(from, t));
                     match (process.max(child), stale_since) {
                         (Some(start), _) => Some(Restart::Started(start)),
                         (None, Some(marker)) => scraped_from(marker).then_some(Restart::Returned),
@@ -187,10 +195,15 @@ impl Counter {
                 let newest_start =
                     start.into_iter().chain(child).fold(None, |m: Option<f64>, s| Some(m.map_or(s, |m| m.max(s))));
                 let inside = newest_start.filter(|s| *s > span.start as f64);
+                // Behind a hole only scrapes between it and the sample show that the series was not there.
+                let hole_end = holes().filter(|h| h.start < t).map(|h| h.end).max();
+                let scraped_before = |x: &Target| match hole_end {
+                    None => x.first_up_ms.is_some_and(|up| up < t),
+                    Some(end) => end < t && x.scraped_in(end.saturating_add(1), t),
+                };
                 c.birth = match inside {
-                    _ if !complete => Birth::Unknown,
                     Some(s) => Birth::Started(s as i64),
-                    None if target.is_some_and(|x| x.first_up_ms.is_some_and(|up| up < t)) => Birth::Scraped,
+                    None if target.is_some_and(scraped_before) => Birth::Scraped,
                     None => Birth::Unknown,
                 };
             }

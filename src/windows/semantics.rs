@@ -106,12 +106,15 @@ fn from_data(source: &Source, span: Span, counted: bool) -> Semantics {
             list.join(", ")
         ));
     }
-    let prefix =
-        if counted { "counted increments decide, asked for with --semantics; the exact figures follow " } else { "" };
+    // Under `counted` the release is that of the exact figures, which stand beside the deciding ones.
+    let named = |version: PromVersion| match counted {
+        true => format!("asked for with --semantics; the exact figures follow prometheus-{version}, "),
+        false => String::new(),
+    };
     let fallback = |why: String, warnings: Vec<String>| Semantics { version: NEWEST, counted, why, warnings };
     let Some((t, text)) = seen.pop() else {
         return fallback(
-            format!("{prefix}prometheus-{NEWEST}, the default: the data have no prometheus_build_info"),
+            format!("{}the default, since the data have no prometheus_build_info", named(NEWEST)),
             warnings,
         );
     };
@@ -124,21 +127,17 @@ fn from_data(source: &Source, span: Span, counted: bool) -> Semantics {
                     "Prometheus {version} is newer than the newest known rules; those of {known} are used"
                 ));
             }
-            let why = format!("{prefix}prometheus-{known}: prometheus_build_info says {shown} at {at}");
+            let why = format!("{}prometheus_build_info says {shown} at {at}", named(known));
             Semantics { version: known, counted, why, warnings }
         }
         Some((version, None)) => {
             warnings.push(format!("the rules of Prometheus {version} are not known; those of {OLDEST} are used"));
-            let why =
-                format!("{prefix}prometheus-{OLDEST}, the oldest known: prometheus_build_info says {shown} at {at}");
+            let why = format!("{}the oldest known; prometheus_build_info says {shown} at {at}", named(OLDEST));
             Semantics { version: OLDEST, counted, why, warnings }
         }
         None => {
             warnings.push(format!("prometheus_build_info has the version `{shown}`, which is none"));
-            fallback(
-                format!("{prefix}prometheus-{NEWEST}, the default: the version in the data cannot be read"),
-                warnings,
-            )
+            fallback(format!("{}the default, since the version in the data cannot be read", named(NEWEST)), warnings)
         }
     }
 }

@@ -157,8 +157,8 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let refs: Vec<&LoadedSeries> = loaded.series.iter().chain(&info.series).collect();
     let targets = Targets::load(source, &refs, span, question.scrape_interval);
     let coverage = coverage(&targets, span, &loaded.series.iter().collect::<Vec<_>>());
-    let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval);
     let request_losses: Vec<Loss> = ledger.losses.iter().chain(&loaded.ledger.losses).cloned().collect();
+    let (proofs, created) = Proofs::gather(source, &targets, &selected.series, interval, &request_losses);
     for l in [targets.ledger.clone(), created, loaded.ledger, info.ledger] {
         ledger.absorb(l);
     }
@@ -167,9 +167,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let mut hidden = Vec::new();
     let mut series = Vec::new();
     for s in &loaded.series {
-        let first = s.samples.ts.first().copied();
-        let lost_before = |l: &Loss| l.interval.is_none_or(|i| first.is_none_or(|t| i.start < t));
-        let counter = Counter::prepare(s, span, &proofs, !s.ledger.losses.iter().any(lost_before));
+        let counter = Counter::prepare(s, span, &proofs);
         collect_switches(&counter, span, &mut switches, &mut warnings)?;
         let window = counter.window(span);
         hidden.extend(hidden_by_restarts(&counter, &coverage, &targets, span));

@@ -23,3 +23,5 @@ mod servers;
 mod support;
 /// House rules that the compiler does not check.
 mod tidy;
+/// Windows on made-up blocks.
+mod windows;
