@@ -175,6 +175,11 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
                 format!("{uncovered} of the window were not scraped and are ignored (--verdict observed)")
             }
         });
+        if let (Verdict::Unknown, Some(data)) = (j.verdict, a.selected_interval) {
+            out.push(format!(
+                "the requests have samples from {data}: ask about a window inside with --start and --end, or leave gaps out of account with --verdict observed"
+            ));
+        }
     }
     if a.loss_effect.good > 0.0 || a.loss_effect.bad > 0.0 {
         let open = a.loss_effect.good.is_infinite() || a.loss_effect.bad.is_infinite();

@@ -104,3 +104,75 @@ fn every_sample_has_the_bits_that_prometheus_reads() {
     println!("{cases} cases, {series} series, {samples} samples equal; not read yet: {}", skipped.join(", "));
     assert!(cases > 0);
 }
+
+/// `sum(increase(x[10m]))` in its parts: whether summed, the function, the selector, the range in milliseconds.
+fn parts(query: &str) -> Option<(bool, &str, &str, i64)> {
+    let (summed, inner) = match query.strip_prefix("sum(").and_then(|q| q.strip_suffix(')')) {
+        Some(inner) => (true, inner),
+        None => (false, query),
+    };
+    let (function, rest) = inner.split_once('(')?;
+    let (selector, range) = rest.strip_suffix("])")?.rsplit_once('[')?;
+    ["increase", "rate", "avg_over_time"].contains(&function).then_some(())?;
+    Some((summed, function, selector, promproof::time::parse_duration(range).ok()?))
+}
+
+#[test]
+fn recorded_answers_of_the_engine_have_the_same_bits() {
+    use promproof::promql::{NEWEST, Window, avg_over_time, increase, rate, sum};
+    let (mut equal, mut from_full_read) = (0, 0);
+    for case in fixture_sets("encodings") {
+        let data = case.join("data");
+        if ["wal", "wbl", "chunks_head"].iter().any(|d| data.join(d).is_dir())
+            || !case.join("expected/promql.json").exists()
+        {
+            continue;
+        }
+        let source = Source::open(&data, &OpenOptions::default()).unwrap();
+        for answer in crate::support::read_json(&case.join("expected/promql.json")).as_array().unwrap() {
+            let query = answer["query"].as_str().unwrap();
+            let Some((summed, function, selector, range)) = parts(query) else { continue };
+            let window = Window { end: answer["time_ms"].as_i64().unwrap(), range };
+            let selector = promproof::selector::Selector::parse(selector).unwrap();
+            let interval = Interval::new(window.start(), window.end);
+            let loaded = promproof::samples::load_all(&source, &selector, interval, Reach::Exact);
+            let unread = loaded.ledger.losses.iter().any(|l| l.kind == ErrorKind::Unsupported);
+            if unread || loaded.series.iter().any(|s| s.members.iter().any(|m| m.histograms > 0)) {
+                continue;
+            }
+            let values = loaded.series.iter().filter_map(|s| {
+                let value = match function {
+                    "increase" => increase(NEWEST, window, &s.samples),
+                    "rate" => rate(NEWEST, window, &s.samples),
+                    _ => avg_over_time(NEWEST, window.select(NEWEST, &s.samples).map(|(_, v)| v)),
+                };
+                value.map(|v| (s.labels.without_name().to_json(), v))
+            });
+            let ours: Vec<(serde_json::Value, f64)> = match summed {
+                true => sum(NEWEST, values.map(|v| v.1)).map(|v| (serde_json::json!({}), v)).into_iter().collect(),
+                false => values.collect(),
+            };
+            let bits = |v: f64| if v.is_nan() { "NaN".to_owned() } else { format!("{:016x}", v.to_bits()) };
+            let mut ours: Vec<String> = ours.into_iter().map(|(l, v)| format!("{l} {}", bits(v))).collect();
+            let recorded = |key: &str| -> Option<Vec<String>> {
+                let list = answer.get(key)?.as_array()?.iter();
+                let line = |r: &serde_json::Value| {
+                    let value = f64::from_bits(u64::from_str_radix(r["value_bits"].as_str().unwrap(), 16).unwrap());
+                    format!("{} {}", r["labels"], bits(value))
+                };
+                let mut lines: Vec<String> = list.map(line).collect();
+                lines.sort();
+                Some(lines)
+            };
+            ours.sort();
+            // Where values conflict, a query may see others than the full read, which is the rule here.
+            let full = recorded("full_read_result");
+            from_full_read += usize::from(full.is_some());
+            let want = full.or_else(|| recorded("result")).unwrap();
+            assert_eq!(ours, want, "{}: {query} at {}", case.display(), window.end);
+            equal += 1;
+        }
+    }
+    println!("{equal} answers equal, {from_full_read} of them where another query order gives another value");
+    assert!(equal > 50);
+}
