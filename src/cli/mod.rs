@@ -46,11 +46,6 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
     }
 }
 
-/// A document as text: indented by two for one SOURCE, as the original scripts wrote it; one line each for several.
-fn json_text(document: &serde_json::Value, single: bool) -> String {
-    if single { format!("{document:#}\n") } else { format!("{document}\n") }
-}
-
 /// Prints an error to stderr.
 fn complain(error: &Error) {
     let _ = writeln!(std::io::stderr(), "promproof: {error}");

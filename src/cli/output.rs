@@ -3,10 +3,13 @@
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use crate::cli::args::ReportFormat;
 use crate::cli::plan::Common;
 use crate::error::{Error, Result};
+use crate::report::table::Table;
 
 /// A sink for results.
 #[derive(Debug)]
@@ -104,4 +107,53 @@ const CLOSED: &str = "the reader of the output went away";
 /// Whether an error only says that nobody reads the output any more, which is a clean end.
 pub fn is_closed(error: &Error) -> bool {
     error.message() == CLOSED
+}
+
+/// Reports on several SOURCEs in one of the formats.
+#[derive(Debug)]
+pub struct Reports {
+    out: Output,
+    format: ReportFormat,
+    table: Table,
+    single: bool,
+    written: usize,
+}
+
+impl Reports {
+    /// Opens the sink; `table` has the columns of the row formats.
+    pub fn open(common: &Common, format: ReportFormat, table: Table) -> Result<Reports> {
+        let single = common.sources.len() == 1 || common.merge;
+        Ok(Reports { out: Output::open(common)?, format, table, single, written: 0 })
+    }
+
+    /// Adds the report on one SOURCE; only the form that the format asks for is made.
+    pub fn add(
+        &mut self,
+        text: impl FnOnce() -> String,
+        document: impl FnOnce() -> Result<Value>,
+        row: impl FnOnce() -> Vec<String>,
+    ) -> Result<()> {
+        self.written += 1;
+        match self.format {
+            ReportFormat::Text if self.written > 1 => self.out.text(&format!("\n{}", text())),
+            ReportFormat::Text => self.out.text(&text()),
+            // Indented by two for one SOURCE, as the original scripts wrote it; a line each for several.
+            ReportFormat::Json if self.single => self.out.text(&format!("{:#}\n", document()?)),
+            ReportFormat::Json => self.out.text(&format!("{}\n", document()?)),
+            ReportFormat::Table | ReportFormat::Csv => {
+                self.table.rows.push(row());
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the rows, if that is the format, and finishes the sink.
+    pub fn finish(mut self, common: &Common) -> Result<()> {
+        match self.format {
+            ReportFormat::Table => self.out.text(&self.table.to_text())?,
+            ReportFormat::Csv => self.out.text(&self.table.to_csv())?,
+            ReportFormat::Text | ReportFormat::Json => {}
+        }
+        self.out.finish(common)
+    }
 }

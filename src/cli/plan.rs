@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use crate::cli::args::{AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, VerdictMode, When, WindowArgs};
 use crate::error::{Error, Result};
+use crate::loss::Loss;
 use crate::raw::ReadMode;
 use crate::report::style::Style;
 use crate::selector::Selector;
-use crate::source::OpenOptions;
+use crate::source::{OpenOptions, Source};
 use crate::time::{DurationMs, Interval, TimestampMs, parse_duration, parse_time};
+use crate::verdict::Verdict;
 use crate::verdict::availability::{Mode, Requirement};
 use crate::windows::Span;
 use crate::windows::availability::{GoodRule, Question};
@@ -83,6 +85,15 @@ impl Common {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "note: {}", crate::labels::printable(line));
         }
+    }
+
+    /// Says on stderr that a SOURCE has no sample to end a window at, and gives the exit status for that.
+    pub fn no_data(&self, source: &Source) -> u8 {
+        let losses: Vec<String> = source.opening_ledger().losses.iter().take(5).map(Loss::to_line).collect();
+        let lost = if losses.is_empty() { String::new() } else { format!("; lost: {}", losses.join("; ")) };
+        let message = format!("{}: there is no readable sample; give --end, or another SOURCE{lost}", source.name);
+        let _ = writeln!(std::io::stderr(), "promproof: {}", crate::labels::printable(&message));
+        Verdict::Unknown.exit_status()
     }
 
     fn time(&self, flag: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {

@@ -14,8 +14,8 @@ use crate::windows::targets::Coverage;
 /// The most gaps, losses and the like that the text lists one by one.
 const MOST: usize = 12;
 
-/// The report. `explain` adds a row per series.
-pub fn report(source: &str, a: &Availability, j: &Judgement, explain: bool, style: Style) -> String {
+/// The report. `trailing` says that the window ends at the newest sample; `explain` adds a row per series.
+pub fn report(source: &str, a: &Availability, j: &Judgement, trailing: bool, explain: bool, style: Style) -> String {
     let mut out = title(style, "API AVAILABILITY REPORT");
     let f = a.deciding();
     let rows = |list: &[(&str, String)]| -> Vec<(String, String)> {
@@ -94,6 +94,9 @@ pub fn report(source: &str, a: &Availability, j: &Judgement, explain: bool, styl
         }
         Verdict::Unknown => "❔ The data cannot say whether the requirement was met.\n".to_owned(),
     });
+    if trailing {
+        out.push_str("   The window ends at the newest sample; --end chooses another time.\n");
+    }
     out
 }
 
