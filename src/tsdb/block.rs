@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::chunkenc::{Encoding, claimed_samples, xor};
+use super::chunkenc::{Encoding, claimed_samples, xor, xor2};
 use super::chunks::{ChunkSlice, Segment, check_header};
 use super::index::{BlockSeriesRef, ChunkMeta, Index, SeriesEntry};
 use super::meta::BlockMeta;
@@ -39,7 +39,7 @@ pub struct Block {
 pub enum ChunkOutcome {
     /// Decoded: this many float samples were appended.
     Floats(usize),
-    /// Native histograms, which this release does not decode: none of them is a float sample.
+    /// Native histograms: none of them is a float sample. They are not decoded here yet, so the ledger lists them as lost.
     Histograms(u64),
     /// Lost; the ledger has the reason. The number of samples where the chunk's header could be read.
     Lost(Option<u64>),
@@ -401,10 +401,11 @@ impl Block {
         let before = out.len();
         let decoded = match encoding {
             Encoding::XOR => xor::decode(slice, out),
-            e if e.is_histogram() => return ChunkOutcome::Histograms(claimed.unwrap_or(0)),
+            Encoding::XOR2 => xor2::decode(slice, out, None),
             e => {
                 let detail = format!("chunks of encoding {} ({}) are not read by this release", e.0, e.name());
-                return lost(chunk.reference.offset_bytes(), ErrorKind::Unsupported, detail, claimed);
+                let outcome = lost(chunk.reference.offset_bytes(), ErrorKind::Unsupported, detail, claimed);
+                return if e.is_histogram() { ChunkOutcome::Histograms(claimed.unwrap_or(0)) } else { outcome };
             }
         };
         if let Err(fault) = decoded {

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Fills tests/fuzz/corpus from fixture directories: every index, segment, tombstones file and meta.json up to 64 KB.
+# Chunks of XOR2 and of histograms are taken one by one, every twelfth of a segment.
 # Usage: tests/fuzz/seeds.sh [FIXTURES...]; without arguments the crate's own fixtures/.
 set -eu
 here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
-for t in index xor_chunk segment_chunk tombstones meta selector block; do mkdir -p "$corpus/$t"; done
+for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -19,7 +20,27 @@ find "$@" -type f -name meta.json | sort | while read -r meta; do
   { printf '\001'; cat "$dir/index"; } > "$corpus/index/$n"
   [ -f "$dir/tombstones" ] && { printf '\001'; cat "$dir/tombstones"; } > "$corpus/tombstones/$n"
   segment="$dir/chunks/000001"
-  [ -f "$segment" ] && [ "$(wc -c < "$segment")" -le 32768 ] || continue
+  [ -f "$segment" ] && [ "$(wc -c < "$segment")" -le 65536 ] || continue
+  od -An -v -tu1 "$segment" | awk '
+    { for (i = 1; i <= NF; i++) b[n++] = $i }
+    END {
+      for (at = 8; at < n; at = at + size + 5) {
+        size = 0; shift = 1
+        do { size += b[at] % 128 * shift; shift *= 128 } while (b[at++] >= 128)
+        if (k++ % 12 == 0) print b[at], at + 1, size
+      }
+    }' | while read -r encoding at length; do
+    case $encoding in
+      4) to=xor2_chunk mode= ;;
+      2) to=histogram_chunk mode='\000' ;;
+      3) to=histogram_chunk mode='\001' ;;
+      5) to=histogram_chunk mode='\002' ;;
+      6) to=histogram_chunk mode='\003' ;;
+      *) continue ;;
+    esac
+    { printf "$mode"; dd if="$segment" bs=1 skip="$at" count="$length" 2>/dev/null; } > "$corpus/$to/$n-$at"
+  done
+  [ "$(wc -c < "$segment")" -le 32768 ] || continue
   { printf '\001'; cat "$segment"; } > "$corpus/segment_chunk/$n"
   # The first chunk's data: behind the header, two bytes of length and the encoding, at most a kilobyte.
   dd if="$segment" bs=1 skip=11 count=1024 of="$corpus/xor_chunk/$n" 2>/dev/null

@@ -15,6 +15,8 @@ mod damage;
 mod differential;
 /// Data directories with every sample that Prometheus reads from them.
 mod encodings;
+/// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
+mod histograms;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.
 mod roundtrip;
 /// Answers of real servers, bit for bit.
@@ -25,3 +27,5 @@ mod support;
 mod tidy;
 /// Windows on made-up blocks.
 mod windows;
+/// The decoder of XOR2 chunks against one that takes a bit at a time.
+mod xor2;

@@ -1,6 +1,10 @@
 //! Chunk encodings (`tsdb/chunkenc` upstream, `docs/format/chunkenc.md`): bytes to samples.
 
+mod bits;
+
+pub mod histogram;
 pub mod xor;
+pub mod xor2;
 
 /// The encoding byte of a chunk. Unknown values survive and print; they become losses, never defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,14 +10,11 @@
 //! several samples are taken from one word without a branch between "same" and "changed". `benches/decode.rs` has the
 //! numbers.
 
+use super::bits::{Bits, Checked, PADDED, WINDOW, Window};
 use crate::raw::{Cursor, Fault, FaultKind};
 use crate::sample::Samples;
 use crate::tsdb::chunks::ChunkSlice;
 
-/// Bytes of a window that positions may address; larger chunks take the checked reader.
-const WINDOW: usize = 2048;
-/// The window and what a load at its last byte may touch.
-const PADDED: usize = WINDOW + 16;
 /// The widest value window for which several samples are taken from one word.
 const NARROW: u32 = 11;
 /// Bits per sample of a chunk whose values change at some samples and stay at others, as buckets of histograms do.
@@ -46,59 +43,6 @@ pub fn decode(chunk: &ChunkSlice<'_>, out: &mut Samples) -> Result<(), Fault> {
         out.bits.truncate(before);
     }
     result
-}
-
-/// Where bits come from. Positions count bits from the start of the chunk's data.
-trait Bits {
-    /// At least 57 bits from `pos`, left-aligned.
-    fn word(&self, pos: usize) -> u64;
-    /// Exactly 64 bits from `pos`.
-    fn full(&self, pos: usize) -> u64;
-}
-
-struct Window<'a>(&'a [u8; PADDED]);
-
-impl Window<'_> {
-    #[inline(always)]
-    fn load(&self, byte: usize) -> (u64, u8) {
-        let byte = byte & (WINDOW - 1);
-        // The mask keeps `byte` below 2048, so the nine bytes behind it are inside the 2064.
-        match self.0.get(byte..byte + 9).and_then(|s| s.first_chunk::<9>()) {
-            Some([a, b, c, d, e, f, g, h, i]) => (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), *i),
-            None => (0, 0),
-        }
-    }
-}
-
-impl Bits for Window<'_> {
-    #[inline(always)]
-    fn word(&self, pos: usize) -> u64 {
-        self.load(pos >> 3).0 << (pos & 7)
-    }
-
-    #[inline(always)]
-    fn full(&self, pos: usize) -> u64 {
-        let (word, next) = self.load(pos >> 3);
-        word << (pos & 7) | u64::from(next) >> (8 - (pos & 7))
-    }
-}
-
-/// Any slice; bits beyond its end are zero.
-struct Checked<'a>(&'a [u8]);
-
-impl Bits for Checked<'_> {
-    fn word(&self, pos: usize) -> u64 {
-        self.full(pos)
-    }
-
-    fn full(&self, pos: usize) -> u64 {
-        let mut nine = [0u8; 9];
-        for (to, from) in nine.iter_mut().zip(self.0.get(pos >> 3..).unwrap_or_default()) {
-            *to = *from;
-        }
-        let [a, b, c, d, e, f, g, h, i] = nine;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) << (pos & 7) | u64::from(i) >> (8 - (pos & 7))
-    }
 }
 
 /// The sign rule of `dod` fields: raw `p` of `n` bits above 2^(n-1) stands for `p - 2^n`, so the range is
