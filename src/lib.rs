@@ -8,13 +8,14 @@
 //! raw bytes -> tsdb -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //! ```
 //!
-//! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `sample`, `loss`),
+//! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`, `loss`),
 //! never one to its right; `tests/it/tidy.rs` checks it.
 
 pub mod error;
 pub mod gosort;
 pub mod labels;
 pub mod loss;
+pub mod re2;
 pub mod sample;
 pub mod selector;
 pub mod time;

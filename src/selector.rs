@@ -331,7 +331,11 @@ impl Parser<'_> {
             "!=" => MatchKind::NotEqual,
             _ => {
                 let pattern = String::from_utf8(value.clone()).map_err(|_| self.error("a pattern must be UTF-8"))?;
-                let regex = regex::bytes::Regex::new(&format!("^(?s:{pattern})$")).map_err(|e| {
+                let translated = crate::re2::translate(&pattern).map_err(|why| {
+                    self.at = before;
+                    self.error(&format!("the pattern is not a regular expression: {why}"))
+                })?;
+                let regex = regex::bytes::Regex::new(&format!("^(?s:{translated})$")).map_err(|e| {
                     self.at = before;
                     let text = e.to_string();
                     let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");

@@ -50,9 +50,17 @@ impl Interval {
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", rfc3339(self.start), rfc3339(self.end))
+        match (self.start, self.end) {
+            (i64::MIN, i64::MAX) => write!(f, "all times"),
+            (i64::MIN, end) => write!(f, "all times up to {}", rfc3339(end)),
+            (start, i64::MAX) => write!(f, "{} onwards", rfc3339(start)),
+            (start, end) => write!(f, "{} to {}", rfc3339(start), rfc3339(end)),
+        }
     }
 }
+
+/// The last millisecond of the year 9999.
+const LAST_MS: TimestampMs = 253_402_300_799_999;
 
 /// Reads RFC 3339 (with or without fraction; without a zone it is UTC) or Unix seconds (with or without fraction).
 ///
@@ -72,6 +80,9 @@ pub fn parse_time(text: &str) -> Result<(TimestampMs, bool)> {
         && !trimmed[1..].contains(['-', '+'])
     {
         let ms = parse_decimal_seconds(trimmed).ok_or_else(|| bad("Unix seconds take at most three decimals"))?;
+        if ms > LAST_MS {
+            return Err(bad("it is after the year 9999; Unix times are in seconds here, not in milliseconds"));
+        }
         return Ok((ms, false));
     }
     let upper = trimmed.replace(' ', "T");

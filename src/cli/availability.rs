@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::report::{availability_json, availability_row, availability_text, provenance};
 use crate::verdict::availability::judge;
 use crate::windows::availability::evaluate;
-use crate::windows::newest::newest_sample;
+use crate::windows::newest::default_end;
 use crate::windows::semantics::resolve;
 
 pub fn run(args: AvailabilityArgs) -> Result<u8> {
@@ -17,8 +17,7 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
     let mut reports = Reports::open(&common, args.format, availability_row::table())?;
     let trailing = plan.window.is_trailing();
     let status = each_source(&common, |source| {
-        let newest = || newest_sample(&source, &[&plan.question.total]).or_else(|| source.interval().map(|i| i.end));
-        let Some(span) = plan.window.span(newest) else { return Ok(common.no_data(&source)) };
+        let span = plan.window.span(|| default_end(&source, &[&plan.question.total]));
         let semantics = resolve(common.semantics, &source, span);
         let answer = evaluate(&source, &plan.question, span, semantics)?;
         let judgement = judge(&answer, plan.requirement);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::args::{DumpArgs, DumpFormat};
 use crate::cli::each_source;
-use crate::cli::output::{Output, is_closed};
+use crate::cli::output::Output;
 use crate::cli::plan::{self, Common};
 use crate::error::Result;
 use crate::labels::Labels;
@@ -49,22 +49,14 @@ pub fn run(args: DumpArgs) -> Result<u8> {
             found.extend(selection.series.into_iter().map(|s| (s.labels.clone(), s)));
         }
         let series: Vec<MergedSeries> = found.into_values().collect();
+        let mut printed = 0;
         for batch in series.chunks(BATCH) {
             let loaded: Vec<LoadedSeries> =
                 batch.par_iter().map(|s| load(&source, s, interval, Reach::Exact)).collect();
             for s in loaded {
                 let text = render(args.format, &s.labels, &s.samples);
-                match out.text(&text) {
-                    Err(e) if is_closed(&e) => return Ok(0),
-                    written => written?,
-                }
-                let histograms: u64 = s.members.iter().map(|m| m.histograms).sum();
-                if histograms > 0 {
-                    ledger.notes.push(format!(
-                        "{histograms} native histograms of {} are not printed by this release",
-                        s.labels
-                    ));
-                }
+                printed += s.samples.len();
+                out.text(&text)?;
                 ledger.absorb(s.ledger);
             }
         }
@@ -72,13 +64,14 @@ pub fn run(args: DumpArgs) -> Result<u8> {
         ledger.check_one_server()?;
         tell(&common, &source, &ledger, &interval);
         let lost = ledger.losses.iter().any(|l| l.touches(&interval));
-        Ok(if lost || series.is_empty() { 3 } else { 0 })
+        if printed == 0 && !series.is_empty() && !lost {
+            let covered = source.interval().map_or("nothing".to_owned(), |i| i.to_string());
+            common.note(&format!("{}: no sample between {interval}; the blocks cover {covered}", source.name));
+        }
+        Ok(if lost || printed == 0 { 3 } else { 0 })
     })?;
-    match out.finish(&common) {
-        Err(e) if is_closed(&e) => Ok(0),
-        Err(e) => Err(e),
-        Ok(()) => Ok(status),
-    }
+    out.finish(&common)?;
+    Ok(status)
 }
 
 /// What standard error says about samples that are not in the output, or that could have been others.

@@ -7,7 +7,7 @@ use crate::cli::plan::{self, Common};
 use crate::error::Result;
 use crate::report::{provenance, updates_json, updates_row, updates_text};
 use crate::verdict::updates::judge;
-use crate::windows::newest::newest_sample;
+use crate::windows::newest::default_end;
 use crate::windows::semantics::resolve;
 use crate::windows::switches::evaluate;
 
@@ -17,8 +17,7 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
     let mut reports = Reports::open(&common, args.format, updates_row::table())?;
     let within = plan.question.within_ms;
     let status = each_source(&common, |source| {
-        let newest = || newest_sample(&source, &[&plan.question.switches]).or_else(|| source.interval().map(|i| i.end));
-        let Some(span) = plan.period.span(newest) else { return Ok(common.no_data(&source)) };
+        let span = plan.period.span(|| default_end(&source, &[&plan.question.switches]));
         let semantics = resolve(common.semantics, &source, span);
         let answer = evaluate(&source, &plan.question, span, semantics)?;
         let judgement = judge(&answer, plan.requirement);

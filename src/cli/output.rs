@@ -27,7 +27,13 @@ impl Output {
         let Some(path) = &common.output else {
             return Ok(Output::Stdout(BufWriter::with_capacity(1 << 16, std::io::stdout())));
         };
-        if path.exists() && !common.force {
+        let existing = std::fs::symlink_metadata(path).ok();
+        if existing.as_ref().is_some_and(|m| !m.is_file()) {
+            return Err(Error::usage("the output exists and is no regular file, so it is not replaced")
+                .at(path)
+                .hint("leave out --output to write to standard output, or choose another name"));
+        }
+        if existing.is_some() && !common.force {
             return Err(Error::usage("the output exists already").at(path).hint("choose another name, or add --force"));
         }
         let dir = match path.parent() {
@@ -51,10 +57,10 @@ impl Output {
         self.bytes(text.as_bytes())
     }
 
-    /// Writes bytes; a closed pipe ends the process' work quietly with [`Closed`].
+    /// Writes bytes. Where the reader of a pipe went away the rest is dropped: the exit status still tells the verdict.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         let (result, path) = match self {
-            Output::Stdout(w) => (w.write_all(bytes), None),
+            Output::Stdout(w) => (or_closed(w.write_all(bytes)), None),
             Output::File { writer, path, .. } => (writer.write_all(bytes), Some(path.clone())),
         };
         result.map_err(|e| write_error(&e, path.as_deref()))
@@ -63,7 +69,7 @@ impl Output {
     /// Flushes, renames, and tells the path on stderr.
     pub fn finish(self, common: &Common) -> Result<()> {
         match self {
-            Output::Stdout(mut w) => w.flush().map_err(|e| write_error(&e, None)),
+            Output::Stdout(mut w) => or_closed(w.flush()).map_err(|e| write_error(&e, None)),
             Output::File { writer, path, force } => {
                 let temp = writer.into_inner().map_err(|e| write_error(e.error(), Some(&path)))?;
                 make_readable(&temp, &path)?;
@@ -93,20 +99,18 @@ fn make_readable(temp: &NamedTempFile, path: &Path) -> Result<()> {
 }
 
 fn write_error(e: &std::io::Error, path: Option<&Path>) -> Error {
-    if e.kind() == ErrorKind::BrokenPipe {
-        return Error::new(crate::ErrorKind::Io, CLOSED);
-    }
     match path {
         Some(path) => Error::io(path, "write it", e),
         None => Error::io(Path::new("standard output"), "write to it", e),
     }
 }
 
-const CLOSED: &str = "the reader of the output went away";
-
-/// Whether an error only says that nobody reads the output any more, which is a clean end.
-pub fn is_closed(error: &Error) -> bool {
-    error.message() == CLOSED
+/// A reader that went away is a clean end.
+fn or_closed(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
 
 /// Reports on several SOURCEs in one of the formats.

@@ -3,21 +3,23 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
-use crate::cli::args::{AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, VerdictMode, When, WindowArgs};
+use crate::cli::args::{
+    AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, ReportFormat, VerdictMode, When, WindowArgs,
+};
 use crate::error::{Error, Result};
-use crate::loss::Loss;
 use crate::raw::ReadMode;
 use crate::report::style::Style;
 use crate::selector::Selector;
-use crate::source::{OpenOptions, Source};
+use crate::source::OpenOptions;
 use crate::time::{DurationMs, Interval, TimestampMs, parse_duration, parse_time};
-use crate::verdict::Verdict;
 use crate::verdict::availability::{Mode, Requirement};
 use crate::windows::Span;
 use crate::windows::availability::{GoodRule, Question};
 use crate::windows::semantics::SemanticsChoice;
 use crate::windows::switches;
 
+/// More threads than any machine has cores would only cost the time of starting them.
+const MAX_THREADS: usize = 1024;
 const DEFAULT_WINDOW_MS: DurationMs = 72 * 3_600_000;
 
 /// What every command means by its common arguments.
@@ -40,6 +42,9 @@ impl Common {
         if let Some(threads) = args.threads {
             if threads == 0 {
                 return Err(Error::usage("--threads 0: at least one thread is needed"));
+            }
+            if threads > MAX_THREADS {
+                return Err(Error::usage(format!("--threads {threads}: at most {MAX_THREADS} are started")));
             }
             // Fails only if a pool exists already, which a second call in one process would mean.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
@@ -87,15 +92,6 @@ impl Common {
         }
     }
 
-    /// Says on stderr that a SOURCE has no sample to end a window at, and gives the exit status for that.
-    pub fn no_data(&self, source: &Source) -> u8 {
-        let losses: Vec<String> = source.opening_ledger().losses.iter().take(5).map(Loss::to_line).collect();
-        let lost = if losses.is_empty() { String::new() } else { format!("; lost: {}", losses.join("; ")) };
-        let message = format!("{}: there is no readable sample; give --end, or another SOURCE{lost}", source.name);
-        let _ = writeln!(std::io::stderr(), "promproof: {}", crate::labels::printable(&message));
-        Verdict::Unknown.exit_status()
-    }
-
     fn time(&self, flag: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {
         let Some(text) = text else { return Ok(None) };
         let (ms, assumed) = parse_time(text)?;
@@ -125,16 +121,16 @@ impl WindowPlan {
     }
 
     /// The window; `newest` is asked for the default end only where it is needed.
-    pub fn span(&self, newest: impl FnOnce() -> Option<TimestampMs>) -> Option<Span> {
-        Some(match (self.start, self.end) {
+    pub fn span(&self, newest: impl FnOnce() -> TimestampMs) -> Span {
+        match (self.start, self.end) {
             (Some(start), Some(end)) => Span { start, end },
             (Some(start), None) => Span { start, end: start.saturating_add(self.length) },
             (None, Some(end)) => Span { start: end.saturating_sub(self.length), end },
             (None, None) => {
-                let end = newest()?;
+                let end = newest();
                 Span { start: end.saturating_sub(self.length), end }
             }
-        })
+        }
     }
 
     /// Whether the end is the newest sample.
@@ -169,6 +165,9 @@ pub struct AvailabilityPlan {
 /// Settles the question of `promproof availability`.
 pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<AvailabilityPlan> {
     let selector = |text: &Option<String>| text.as_deref().map(Selector::parse).transpose();
+    if matches!(args.format, ReportFormat::Table | ReportFormat::Csv) && (args.explain || args.every.is_some()) {
+        common.note("--every and --explain are part of text and json; rows leave them out");
+    }
     let mut question = Question::recommender();
     if let Some(total) = selector(&args.total)? {
         question.total = total;
@@ -188,7 +187,13 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
     if let Some(latency) = selector(&args.latency)? {
         question.latency = Some(latency);
     }
-    question.by = args.by.iter().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+    let mut by: Vec<String> = Vec::new();
+    for label in args.by.iter().map(|l| l.trim()).filter(|l| !l.is_empty()) {
+        if !by.iter().any(|b| b == label) {
+            by.push(label.to_owned());
+        }
+    }
+    question.by = by;
     question.every = args.every.as_deref().map(parse_duration).transpose()?;
     question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     if !(0.0..=100.0).contains(&args.required) {
@@ -202,7 +207,9 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
         },
         coverage_ratio: args.require_coverage.as_deref().map(ratio).transpose()?,
     };
-    Ok(AvailabilityPlan { question, window: window(common, &args.window)?, requirement })
+    let window = window(common, &args.window)?;
+    question.ends_at_newest = window.is_trailing();
+    Ok(AvailabilityPlan { question, window, requirement })
 }
 
 /// A ratio from 0 to 1, or a percentage with its sign.
@@ -239,11 +246,9 @@ pub fn model_updates(common: &Common, args: &ModelUpdatesArgs) -> Result<Updates
     question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     let start = common.time("--start", args.start.as_deref())?;
     let end = common.time("--end", args.end.as_deref())?;
-    Ok(UpdatesPlan {
-        question,
-        period: WindowPlan::new(start, end, 7 * 86_400_000)?,
-        requirement: crate::verdict::updates::Requirement { minimum: args.minimum },
-    })
+    let period = WindowPlan::new(start, end, 7 * 86_400_000)?;
+    question.ends_at_newest = period.is_trailing();
+    Ok(UpdatesPlan { question, period, requirement: crate::verdict::updates::Requirement { minimum: args.minimum } })
 }
 
 /// The times that `promproof dump` prints, both ends included.

@@ -1,7 +1,7 @@
 //! The availability report for people: every block of the original, then what it could not say.
 
 use crate::promql::format_shortest;
-use crate::report::provenance::loss_lines;
+use crate::report::provenance::{loss_lines, note_lines};
 use crate::report::python::{round, thousands};
 use crate::report::style::{Style, block, list, title};
 use crate::report::table::Table;
@@ -85,6 +85,7 @@ pub fn report(source: &str, a: &Availability, j: &Judgement, trailing: bool, exp
     list(&mut out, style, "Losses:", &loss_lines(&a.losses, MOST));
     let warnings: Vec<String> = a.warnings.iter().chain(&j.warnings).map(|w| crate::labels::printable(w)).collect();
     list(&mut out, style, "Warnings:", &warnings);
+    list(&mut out, style, "Notes:", &note_lines(&a.notes));
     out.push_str(&format!("\n{}\n", style.dim(&format!("Semantics: {} ({})", a.semantics.name(), a.semantics.why))));
     out.push('\n');
     out.push_str(&match j.verdict {

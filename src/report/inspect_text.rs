@@ -2,7 +2,7 @@
 
 use crate::labels::printable;
 use crate::report::availability_text::{coverage, indent};
-use crate::report::provenance::ledger_lines;
+use crate::report::provenance::{loss_lines, note_lines};
 use crate::report::python::thousands;
 use crate::report::style::{Style, block, list, title};
 use crate::report::table::Table;
@@ -81,9 +81,9 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
         .flat_map(|(b, a)| a.disagreements.iter().map(|d| format!("{}: {d}", b.block.meta.ulid)))
         .collect();
     list(&mut out, style, "Accounts That Do Not Add Up:", &disagreements);
-    let (losses, notes) = ledger_lines(&inventory.ledger, MOST);
+    let losses = loss_lines(&inventory.ledger.losses, MOST);
     list(&mut out, style, "Losses:", &losses);
-    list(&mut out, style, "Notes:", &notes);
+    list(&mut out, style, "Notes:", &note_lines(&inventory.ledger.notes));
     if losses.is_empty() && disagreements.is_empty() {
         out.push_str(&format!("\n{}\n", style.good("No damage seen; every account adds up.")));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
-use crate::loss::{Conflict, Ledger, Loss};
+use crate::loss::{Conflict, Loss};
 use crate::source::{Source, digest};
 use crate::time::rfc3339;
 
@@ -58,11 +58,12 @@ pub fn loss_lines(list: &[Loss], most: usize) -> Vec<String> {
     lines
 }
 
-/// A ledger for a person: losses, then notes.
-pub fn ledger_lines(ledger: &Ledger, most: usize) -> (Vec<String>, Vec<String>) {
-    let mut notes: Vec<String> = ledger.notes.iter().take(most).map(|n| crate::labels::printable(n)).collect();
-    if ledger.notes.len() > most {
-        notes.push(format!("and {} more", ledger.notes.len() - most));
+/// Notes for a person, a dozen at most.
+pub fn note_lines(notes: &[String]) -> Vec<String> {
+    const MOST: usize = 12;
+    let mut lines: Vec<String> = notes.iter().take(MOST).map(|n| crate::labels::printable(n)).collect();
+    if notes.len() > MOST {
+        lines.push(format!("and {} more (--format json lists all)", notes.len() - MOST));
     }
-    (loss_lines(&ledger.losses, most), notes)
+    lines
 }

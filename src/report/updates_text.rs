@@ -2,7 +2,7 @@
 
 use crate::labels::printable;
 use crate::report::availability_text::{coverage, indent};
-use crate::report::provenance::loss_lines;
+use crate::report::provenance::{loss_lines, note_lines};
 use crate::report::style::{Style, block, list, title};
 use crate::report::table::Table;
 use crate::time::{DurationMs, human_duration, isoformat, rfc3339};
@@ -91,12 +91,13 @@ pub fn report(
                 ("Updates:", b.updates.len().to_string()),
             ]),
         );
-        let inside: Vec<&ModelSwitch> = b
+        let mut inside: Vec<&ModelSwitch> = b
             .updates
             .iter()
             .filter_map(|i| u.updates.get(*i))
             .flat_map(|x| x.switches.iter().filter_map(|s| u.switches.get(*s)))
             .collect();
+        inside.sort_by(|a, b| (a.t_ms, &a.replica).cmp(&(b.t_ms, &b.replica)));
         numbered(&mut out, "Switches in Best Window:", &inside);
     }
     let status = match j.verdict {
@@ -123,6 +124,7 @@ pub fn report(
     list(&mut out, style, "Reasons:", &j.reasons.iter().map(|r| printable(r)).collect::<Vec<_>>());
     list(&mut out, style, "Losses:", &loss_lines(&u.losses, 12));
     list(&mut out, style, "Warnings:", &u.warnings.iter().map(|w| printable(w)).collect::<Vec<_>>());
+    list(&mut out, style, "Notes:", &note_lines(&u.notes));
     out.push('\n');
     out.push_str(&match j.verdict {
         Verdict::Met => {

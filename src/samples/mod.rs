@@ -314,6 +314,7 @@ impl Reader<'_> {
                 match outcome {
                     ChunkOutcome::Floats(n) => count.floats += n as u64,
                     ChunkOutcome::Histograms(n) => {
+                        loaded.holes.push(chunk.sound_interval());
                         count.histograms += n;
                         continue;
                     }

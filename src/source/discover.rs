@@ -98,7 +98,12 @@ fn search(
         return Ok(());
     }
     let mut below: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, "list it", &e))? {
+    let listed = match std::fs::read_dir(dir) {
+        // A folder of somebody else's, such as lost+found, does not hide the data beside it.
+        Err(e) if depth > 0 && e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
+        listed => listed.map_err(|e| Error::io(dir, "list it", &e))?,
+    };
+    for entry in listed {
         let entry = entry.map_err(|e| Error::io(dir, "list it", &e))?;
         // Links are not followed: a loop would never end, and a link may lead out of the SOURCE.
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -108,7 +113,11 @@ fn search(
     below.sort();
     for folder in below {
         *folders += 1;
-        match classify(&folder)? {
+        let kind = match classify(&folder) {
+            Err(e) if e.kind() == ErrorKind::Permission => continue,
+            kind => kind?,
+        };
+        match kind {
             Some(kind) => {
                 let rel = folder.strip_prefix(top).unwrap_or(&folder).to_path_buf();
                 roots.push((rel, kind));

@@ -6,6 +6,7 @@ use super::Source;
 use crate::error::ErrorKind;
 use crate::loss::Loss;
 use crate::time::Interval;
+use crate::tsdb::ulid::Ulid;
 
 /// Hints whose blocks do not say up to when the log was compacted (`tsdb/db.go`).
 const HINTS_BESIDE_THE_HEAD: [&str; 3] = ["from-out-of-order", "from-stale-series", "from-selected-series"];
@@ -63,6 +64,14 @@ pub(super) fn report(root: &Path, source: &mut Source) {
             }
         } else if name.ends_with(".tmp") || name.ends_with(".tmp-for-creation") || name.ends_with(".tmp-for-deletion") {
             source.ledger.notes.push(format!("{printable} is unfinished or half deleted; a server skips it"));
+        } else if Ulid::parse(&name).is_some() {
+            if !root.join(&name).is_dir() {
+                source.ledger.notes.push(format!("{printable} has a block's name and is no folder; it was not read"));
+            }
+        } else if root.join(&name).join("meta.json").is_file() && root.join(&name).join("index").is_file() {
+            source.ledger.notes.push(format!(
+                "{printable} holds a block, but its name is no ULID; a server skips it, and so does this answer"
+            ));
         } else if name.starts_with("chunk_snapshot.") {
             source.ledger.notes.push(format!("{printable} repeats what the log holds and was not read"));
         }

@@ -119,7 +119,9 @@ impl Source {
             leftovers::report(&root, &mut source);
         }
         if source.blocks.is_empty() && source.ledger.losses.is_empty() {
-            return Err(Error::new(ErrorKind::Missing, "there is no block to read here").at(&root).hint(
+            let beside: Vec<String> = source.ledger.notes.iter().map(|n| format!("\n  {n}")).collect();
+            let message = format!("there is no block to read here{}", beside.concat());
+            return Err(Error::new(ErrorKind::Missing, message).at(&root).hint(
                 "a block is a folder with a ULID as its name that holds meta.json, index and chunks/; point at the snapshot or data directory",
             ));
         }
@@ -176,7 +178,10 @@ impl Source {
                 _ => None,
             };
             match why {
-                Some(why) => self.shadowed.push(Shadowed { ulid, rel: b.block.rel.clone(), why }),
+                Some(why) => {
+                    self.ledger.notes.push(format!("block {ulid} ({}) is not served: {why}", b.block.meta.interval()));
+                    self.shadowed.push(Shadowed { ulid, rel: b.block.rel.clone(), why });
+                }
                 None => kept.push(b),
             }
         }

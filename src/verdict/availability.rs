@@ -137,9 +137,12 @@ fn bounds(a: &Availability, total: f64, good: f64, mode: Mode) -> Bounds {
 
 fn no_requests(a: &Availability) -> String {
     match a.selected_interval {
-        None => "no series matches the selector of all requests".to_owned(),
+        None => "there are no requests in this source".to_owned(),
         Some(_) if a.series.iter().all(|s| s.counted.first.is_none()) => {
             "the selected series have no sample inside the window".to_owned()
+        }
+        Some(_) if a.deciding().total.is_none() => {
+            "no series has two samples inside the window, which PromQL's increase needs".to_owned()
         }
         Some(_) => {
             let up = a
@@ -184,8 +187,8 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
     if a.loss_effect.good > 0.0 || a.loss_effect.bad > 0.0 {
         let open = a.loss_effect.good.is_infinite() || a.loss_effect.bad.is_infinite();
         out.push(format!(
-            "{} touch the window and {}",
-            counted_noun(a.losses.len(), "loss", "losses"),
+            "{} the window and {}",
+            counted_noun(a.losses.len(), "loss touches", "losses touch"),
             if open { "leave the figures open" } else { "could change the figures within bounds" }
         ));
     }

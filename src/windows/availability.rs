@@ -16,7 +16,7 @@ use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::windows::Span;
 use crate::windows::counted::{CountedWindow, Counter, Proofs};
-use crate::windows::instead::instead;
+use crate::windows::instead::{self, instead};
 use crate::windows::semantics::Semantics;
 use crate::windows::sliding::{self, Sliding};
 use crate::windows::targets::{Coverage, Targets, coverage, restarts_from_counters};
@@ -57,6 +57,8 @@ pub struct Question {
     pub scrape_interval: Option<DurationMs>,
     /// Also evaluate the same window at earlier ends, this far apart.
     pub every: Option<DurationMs>,
+    /// The window ends at the newest sample that could be read, so what was lost behind it matters, too.
+    pub ends_at_newest: bool,
 }
 
 impl Question {
@@ -72,6 +74,7 @@ impl Question {
             latency: Some(Selector::metric("recommend_latency_seconds_bucket")),
             scrape_interval: None,
             every: None,
+            ends_at_newest: false,
         }
     }
 }
@@ -290,6 +293,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         ledger.absorb(loaded.ledger);
         prepare(loaded.series, wide, &proofs)
     };
+    check_sides(source, question, &selected.series, &mut warnings)?;
     let (good, bad) = match &question.rule {
         GoodRule::Preset { good, bad } => (Some(load_side(good)), Some(load_side(bad))),
         GoodRule::Good(good) => (Some(load_side(good)), None),
@@ -323,6 +327,8 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
             crate::time::rfc3339(first.t_ms)
         ));
     }
+    let (losses, newer) = concerning(ledger.losses, &around, question.ends_at_newest);
+    warnings.extend(newer);
     let series = series_figures(&requests.total, version, window, span);
     Ok(Availability {
         span,
@@ -336,7 +342,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         series,
         coverage,
         loss_effect,
-        losses: ledger.losses.into_iter().filter(|l| l.touches(&around)).collect(),
+        losses,
         conflicts,
         instead: instead(source, &question.total, selected_interval, span),
         warnings,
@@ -347,6 +353,19 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         selected_interval,
         semantics,
     })
+}
+
+/// The losses that touch the window; where its end is the newest sample that could be read, also those that may hold
+/// newer ones, and a warning that says so.
+pub(super) fn concerning(losses: Vec<Loss>, window: &Interval, ends_at_newest: bool) -> (Vec<Loss>, Option<String>) {
+    let newer = |l: &Loss| ends_at_newest && l.interval.is_none_or(|i| i.end > window.end);
+    let warning = losses.iter().find(|l| newer(l)).map(|first| {
+        format!(
+            "the window ends at the newest sample that could be read, and what was lost may be newer ({}); --end chooses another time",
+            first.to_line()
+        )
+    });
+    (losses.into_iter().filter(|l| l.touches(window) || newer(l)).collect(), warning)
 }
 
 fn joined_interval(series: &[MergedSeries]) -> Option<Interval> {
@@ -380,6 +399,26 @@ fn sliding_ends(
         ends.extend((1..=more).map(|k| span.end - k * step));
     }
     Ok(Some(ends))
+}
+
+/// A side must be a part of the total, else its share means nothing. One that matches nothing at all may be a slip.
+fn check_sides(source: &Source, question: &Question, total: &[MergedSeries], warnings: &mut Vec<String>) -> Result<()> {
+    let (flag, side) = match &question.rule {
+        GoodRule::Preset { .. } => return Ok(()),
+        GoodRule::Good(side) => ("--good", side),
+        GoodRule::Bad(side) => ("--bad", side),
+    };
+    let found = select(source, side.matchers()).series;
+    if let Some(stray) = found.iter().find(|s| !question.total.matches(&s.labels)) {
+        return Err(Error::usage(format!("{flag} selects {}, which --total does not", stray.labels)).hint(
+            "good and bad requests are parts of the total: repeat its metric and matchers, and add the condition",
+        ));
+    }
+    if found.is_empty() && !total.is_empty() {
+        let words = instead::missing(source, side).join("; ");
+        warnings.push(format!("{flag} matches nothing in this source: {words}"));
+    }
+    Ok(())
 }
 
 fn prepare(series: Vec<LoadedSeries>, span: Span, proofs: &Proofs<'_>) -> Prepared {

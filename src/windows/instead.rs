@@ -30,7 +30,8 @@ pub fn instead(source: &Source, selector: &Selector, selected: Option<Interval>,
     out
 }
 
-fn missing(source: &Source, selector: &Selector) -> Vec<String> {
+/// Why a selector finds nothing, and what there is in its place.
+pub fn missing(source: &Source, selector: &Selector) -> Vec<String> {
     let names = metric_names(source);
     let mut out = vec![format!("no series matches {selector}")];
     let Some(name) = selector.metric_name() else {

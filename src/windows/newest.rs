@@ -7,6 +7,12 @@ use crate::series::{MergedSeries, select};
 use crate::source::Source;
 use crate::time::{Interval, TimestampMs};
 
+/// The default end of a window: the newest sample, else the end of the blocks, else the epoch, where there is nothing to
+/// choose and the answer says so.
+pub fn default_end(source: &Source, selectors: &[&Selector]) -> TimestampMs {
+    newest_sample(source, selectors).or_else(|| source.interval().map(|i| i.end)).unwrap_or(0)
+}
+
 /// The newest sample that is no stale marker, of `up` or of any of `selectors`. Reads chunks from the end and only as
 /// far as needed.
 pub fn newest_sample(source: &Source, selectors: &[&Selector]) -> Option<TimestampMs> {

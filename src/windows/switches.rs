@@ -11,6 +11,7 @@ use crate::series::select;
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs, rfc3339};
 use crate::windows::Span;
+use crate::windows::availability::concerning;
 use crate::windows::counted::{Counter, Proofs};
 use crate::windows::instead::instead;
 use crate::windows::semantics::Semantics;
@@ -33,6 +34,8 @@ pub struct Question {
     pub same_update_ms: DurationMs,
     /// Overrides the scrape interval that is read off `up`.
     pub scrape_interval: Option<DurationMs>,
+    /// The period ends at the newest sample that could be read, so what was lost behind it matters, too.
+    pub ends_at_newest: bool,
 }
 
 impl Question {
@@ -44,6 +47,7 @@ impl Question {
             within_ms: 7 * 86_400_000,
             same_update_ms: 600_000,
             scrape_interval: None,
+            ends_at_newest: false,
         }
     }
 }
@@ -200,6 +204,8 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
             rfc3339(first.t_ms)
         ));
     }
+    let (losses, newer) = concerning(ledger.losses, &interval, question.ends_at_newest);
+    warnings.extend(newer);
     Ok(ModelUpdates {
         span,
         semantics,
@@ -210,7 +216,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         served,
         coverage,
         series,
-        losses: ledger.losses.into_iter().filter(|l| l.touches(&interval)).collect(),
+        losses,
         conflicts,
         instead: instead(source, &question.switches, selected_interval, span),
         warnings,
@@ -311,8 +317,8 @@ fn hidden_by_edges(coverage: &Coverage, span: Span, interval: DurationMs) -> Vec
         let whole = gap.start == span.start && gap.end == span.end;
         let why = match (gap.start == span.start, gap.end == span.end) {
             _ if whole => "no scrape of the period is in the data".to_owned(),
-            (true, _) => format!("the data begin at {}, after the start of the period", rfc3339(gap.end)),
-            (_, true) => format!("the data end at {}, before the end of the period", rfc3339(gap.start)),
+            (true, _) => format!("nothing was scraped before {}, and the period starts earlier", rfc3339(gap.end)),
+            (_, true) => format!("nothing was scraped after {}, and the period ends later", rfc3339(gap.start)),
             _ => continue,
         };
         out.push(Hidden { count: f64::INFINITY, why });

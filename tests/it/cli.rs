@@ -406,9 +406,16 @@ fn what_is_not_read_is_listed_with_the_time_it_may_cover() {
     std::fs::write(source.join("wal/00000000"), [1u8; 4096]).unwrap();
     std::fs::create_dir_all(source.join("snapshots/20260901T000000Z-0123456789abcdef")).unwrap();
     let s = p(&source);
-    // The newest sample of the blocks lies before the log: no effect.
-    let trailing = json(&run(&["availability", &s, "--window", "1m", "--format", "json"]));
-    assert_eq!(trailing["losses"], serde_json::json!([]));
+    // The newest sample of the blocks lies before the log: it is listed and changes nothing about this window.
+    let output = run(&["availability", &s, "--window", "1m", "--format", "json", "--required", "50"]);
+    let trailing = json(&output);
+    assert_eq!(status(&output), 0);
+    assert_eq!(trailing["losses"][0]["file"], "wal");
+    assert!(trailing["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("may be newer")));
+    // Asked about a time before it, the log is beside the question.
+    let before =
+        json(&run(&["availability", &s, "--window", "1m", "--end", "2026-11-23T13:57:00Z", "--format", "json"]));
+    assert_eq!(before["losses"], serde_json::json!([]));
     assert!(trailing["notes"].as_array().unwrap().iter().any(|n| n.as_str().unwrap().contains("snapshots/")));
     // A window that reaches into the log's time cannot be settled by what the log may hold.
     let later = run(&["availability", &s, "--window", "3m", "--end", "2026-11-23T13:59:18Z", "--format", "json"]);
@@ -480,4 +487,108 @@ fn labels_cannot_reach_the_terminal() {
         let out = text(&run(&args).stdout);
         assert!(!out.contains('\u{1b}') && !out.contains('\u{7}') && !out.contains('\u{202e}'), "{args:?}: {out:?}");
     }
+}
+
+/// Found by a stranger: with the newest block lost the window slid back in silence.
+#[test]
+fn a_lost_newest_block_is_named_although_the_window_ends_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("snapshot");
+    copy_tree(&backfill(), &source);
+    let newest = blocks(&source).into_iter().max_by_key(|b| {
+        let meta: Value = serde_json::from_slice(&std::fs::read(b.join("meta.json")).unwrap()).unwrap();
+        meta["minTime"].as_i64()
+    });
+    std::fs::remove_file(newest.unwrap().join("index")).unwrap();
+    let report = json(&run(&["availability", &p(&source), "--format", "json"]));
+    assert!(report["losses"][0]["file"].as_str().unwrap().ends_with("/index"));
+    assert!(report["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("may be newer")));
+}
+
+/// Found by a stranger: a side outside the total gave 8514 %.
+#[test]
+fn a_side_is_part_of_the_total() {
+    let s = p(&backfill());
+    let outside = run(&[
+        "availability",
+        &s,
+        "--total",
+        "recommend_requests_total{status=\"404\"}",
+        "--good",
+        "recommend_requests_total{status=\"200\"}",
+    ]);
+    assert_eq!(status(&outside), 2);
+    assert!(text(&outside.stderr).contains("--total does not"), "{}", text(&outside.stderr));
+    let nothing = json(&run(&[
+        "availability",
+        &s,
+        "--format",
+        "json",
+        "--total",
+        "recommend_requests_total",
+        "--bad",
+        "recommend_requests_total{code=~\"5..\"}",
+    ]));
+    let warnings = nothing["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|w| w.as_str().unwrap().contains("--bad matches nothing")), "{warnings:?}");
+}
+
+/// Found by a stranger: `--force` renamed over a device.
+#[test]
+fn only_regular_files_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let s = p(&live());
+    let folder = p(dir.path());
+    let link = dir.path().join("link");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    for target in [folder.as_str(), &p(&link)] {
+        let output = run(&["availability", &s, "--output", target, "--force"]);
+        assert_eq!(status(&output), 2, "{target}");
+        assert!(text(&output.stderr).contains("no regular file"), "{}", text(&output.stderr));
+    }
+}
+
+/// Found by a stranger: nothing on either stream where no sample can be read.
+#[test]
+fn a_source_without_samples_still_gets_a_report() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("wal")).unwrap();
+    std::fs::write(dir.path().join("wal/00000000"), [1u8; 4096]).unwrap();
+    let s = p(dir.path());
+    for command in ["availability", "model-updates"] {
+        let output = run(&[command, &s, "--format", "json"]);
+        assert_eq!(status(&output), 3);
+        assert_eq!(json(&output)["losses"][0]["file"], "wal");
+    }
+    // A server younger than two hours: its snapshot is named, since only that can be read.
+    std::fs::write(dir.path().join("wal/00000000"), b"").unwrap();
+    std::fs::create_dir_all(dir.path().join("snapshots/20260901T000000Z-0123456789abcdef")).unwrap();
+    let output = run(&["inspect", &s]);
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("snapshots/2026"), "{}", text(&output.stderr));
+}
+
+/// Found by a stranger: milliseconds were read as seconds, and a number of threads took minutes to start.
+#[test]
+fn impossible_numbers_are_refused() {
+    let s = p(&live());
+    let output = run(&["availability", &s, "--end", "1763553591740"]);
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("milliseconds"));
+    assert_eq!(status(&run(&["availability", &s, "--threads", "99999"])), 2);
+}
+
+/// A reader that goes away early does not change the verdict.
+#[test]
+fn a_closed_pipe_keeps_the_status() {
+    use std::process::Stdio;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_promproof"))
+        .args(["availability", &p(&backfill()), "--every", "60s", "--format", "json", "--required", "99"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }

@@ -134,7 +134,8 @@ fn provable(i: &Value, replica: &Value, span: Span) -> f64 {
     let started = || {
         let life = i["life"].as_i64().unwrap();
         let start = replica["processes"].as_array().unwrap().iter().find(|p| p["life"] == life).unwrap();
-        (replica["start_time_exposed"] == true).then(|| start["start_ms"].as_i64().unwrap())
+        // Processes expose hundredths of a second.
+        (replica["start_time_exposed"] == true).then(|| start["start_ms"].as_i64().unwrap() / 10 * 10)
     };
     if i["absent"] == true {
         // A scrape without the child after its stale marker is proof that it was made anew.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&str; 10] =
     ["raw", "tsdb", "source", "series", "samples", "promql", "windows", "verdict", "report", "cli"];
 /// Flat files use only each other.
-const FLAT: [&str; 7] = ["error", "gosort", "labels", "loss", "sample", "selector", "time"];
+const FLAT: [&str; 8] = ["error", "gosort", "labels", "loss", "sample", "selector", "time", "re2"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
