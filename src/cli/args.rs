@@ -114,7 +114,7 @@ pub enum InspectFormat {
 /// Formats of raw samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DumpFormat {
-    /// As `promtool tsdb dump` prints: labels, value, milliseconds
+    /// As `promtool tsdb dump` of 3.x prints: labels, value, milliseconds
     Promtool,
     /// series, timestamp_ms, value, value_bits, stale
     Csv,
@@ -125,7 +125,7 @@ pub enum DumpFormat {
 /// A window, three ways.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
-    /// Length of the window (72h, 7d, 90m)
+    /// Length of the window, such as 72h, 7d, 90m (default: 72h)
     #[arg(long, value_name = "DUR", conflicts_with = "hours")]
     pub window: Option<String>,
     /// Length of the window in hours
@@ -134,7 +134,8 @@ pub struct WindowArgs {
     /// Start of the window: RFC 3339 (UTC without a zone) or Unix seconds
     #[arg(long, value_name = "T")]
     pub start: Option<String>,
-    /// End of the window (default: the newest sample of `up` or of the selected series)
+    /// End of the window (default: --start plus its length; without it the newest sample of `up` or of the selected
+    /// series)
     #[arg(long, value_name = "T")]
     pub end: Option<String>,
 }
@@ -157,7 +158,8 @@ pub struct AvailabilityArgs {
     /// Whether gaps widen the bounds that decide, or are ignored as the live script did
     #[arg(long, value_enum, default_value_t = VerdictMode::Bounded)]
     pub verdict: VerdictMode,
-    /// All requests, as a PromQL selector of a counter
+    /// All requests, as a PromQL selector of a counter (default: recommend_requests_total, good with status 200, errors
+    /// with status 500)
     #[arg(long, value_name = "SEL")]
     pub total: Option<String>,
     /// Good requests; all others of --total are bad
@@ -169,10 +171,10 @@ pub struct AvailabilityArgs {
     /// Labels to group requests by
     #[arg(long, value_name = "LABEL,…", value_delimiter = ',', default_value = "status")]
     pub by: Vec<String>,
-    /// The health gauge
+    /// The health gauge (default with the default --total: service_health_status)
     #[arg(long, value_name = "SEL")]
     pub health: Option<String>,
-    /// Classic latency buckets
+    /// Classic latency buckets (default with the default --total: recommend_latency_seconds_bucket)
     #[arg(long, value_name = "SEL")]
     pub latency: Option<String>,
     /// Verdict unknown below this coverage (0.95 or 95%)
@@ -210,7 +212,7 @@ pub struct ModelUpdatesArgs {
     /// Start of the period (default: 7 days before its end)
     #[arg(long, value_name = "T")]
     pub start: Option<String>,
-    /// End of the period (default: the newest sample of `up` or of the switch counter)
+    /// End of the period (default: 7 days after --start; without it the newest sample of `up` or of the switch counter)
     #[arg(long, value_name = "T")]
     pub end: Option<String>,
     /// Length of the window that must hold enough updates
@@ -222,10 +224,10 @@ pub struct ModelUpdatesArgs {
     /// Switches of several replicas to one version this close together are one update
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub same_update: String,
-    /// The switch counter
+    /// The switch counter (default: model_switches_total{status="success"})
     #[arg(long, value_name = "SEL")]
     pub switches: Option<String>,
-    /// The info gauge of served versions
+    /// The info gauge of served versions (default: model_version_info)
     #[arg(long, value_name = "SEL")]
     pub version_info: Option<String>,
     /// The expected spacing of scrapes (default: read off `up`)

@@ -129,7 +129,7 @@ pub(super) fn coverage(c: &Coverage) -> Value {
                 "last_sample": t.last_ms.map(rfc3339),
                 "gaps": spans(&t.gaps),
                 "downs": spans(&t.downs),
-                "restarts": t.restarts.iter().map(|r| rfc3339(*r)).collect::<Vec<_>>(),
+                "restarts": t.restarts.as_ref().map(|list| list.iter().map(|r| rfc3339(*r)).collect::<Vec<_>>()),
                 "stale_markers": t.stale_markers,
                 "longest_outage": t.longest_outage.map(|i| spans(&[i])).and_then(|v| v.get(0).cloned()),
             })

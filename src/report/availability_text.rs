@@ -164,7 +164,7 @@ pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
             "  {interval}, {:.2}% scraped{up}, {} down, {}, {}",
             t.ratio * 100.0,
             t.downs.len(),
-            counted_noun(t.restarts.len(), "restart", "restarts"),
+            t.restarts.as_ref().map_or("restarts unknown".to_owned(), |r| counted_noun(r.len(), "restart", "restarts")),
             counted_noun(t.stale_markers as usize, "stale marker", "stale markers"),
         ));
         if let Some(outage) = t.longest_outage {

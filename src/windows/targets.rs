@@ -305,8 +305,8 @@ pub struct TargetCoverage {
     /// Stretches of scrapes that said 0, from the first to the last of each.
     pub downs: Vec<Interval>,
     /// Restarts of the process inside the window: by `process_start_time_seconds`, or where there is none by counters
-    /// that fell.
-    pub restarts: Vec<TimestampMs>,
+    /// that fell; `None` where neither tells.
+    pub restarts: Option<Vec<TimestampMs>>,
     /// Stale markers in its `up` and in the selected series inside the window.
     pub stale_markers: u64,
     /// The longest stretch not covered by a scrape that said 1.
@@ -345,7 +345,7 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             last_ms: live.last().map(|(t, _)| *t),
             gaps: complement(&covered, span),
             downs: if target.has_up { downs(&live) } else { Vec::new() },
-            restarts: restarts(target, span),
+            restarts: (!target.starts.is_empty()).then(|| restarts(target, span)),
             stale_markers: (inside.len() - live.len() + stale_selected) as u64,
             longest_outage: outages
                 .into_iter()
@@ -381,13 +381,13 @@ pub fn restarts_from_counters(
     for target in &mut coverage.targets {
         let Some(steps) = by_target.get_mut(&target.labels) else { continue };
         steps.sort_by_key(|(before, t)| (*t, *before));
-        let mut last = None;
+        let mut times: Vec<TimestampMs> = Vec::new();
         for (before, t) in steps {
-            if last.is_none_or(|l| l <= *before) {
-                target.restarts.push(*t);
-                last = Some(*t);
+            if times.last().is_none_or(|last| last <= before) {
+                times.push(*t);
             }
         }
+        target.restarts = Some(times);
     }
 }
 
@@ -507,7 +507,7 @@ mod tests {
         let mut c = coverage(&targets, Span { start: 0, end: 100 }, &[]);
         let falls = vec![(10, 20), (10, 45), (60, 70), (5, 15)];
         restarts_from_counters(&mut c, &targets, std::iter::once((labels, falls)));
-        assert_eq!(c.targets[0].restarts, [15, 70]);
+        assert_eq!(c.targets[0].restarts, Some(vec![15, 70]));
     }
 
     #[test]
