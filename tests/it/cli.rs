@@ -140,6 +140,14 @@ fn reports_are_what_they_were() {
 }
 
 #[test]
+fn the_readme_shows_what_the_command_prints() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let output = text(&run(&["availability", "servers/backfill-6d/snapshot"]).stdout);
+    let command = "$ cargo run --release -- availability fixtures/servers/backfill-6d/snapshot\n";
+    assert!(readme.contains(&format!("{command}{output}```")), "README's example differs from:\n{output}");
+}
+
+#[test]
 fn exit_status_says_how_it_ended() {
     let source = p(&backfill());
     for (want, args) in [
