@@ -146,6 +146,10 @@ fn bounds_and_counts(out: &mut String, style: Style, a: &Availability, j: &Judge
 pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
     out.push_str(&format!("\n{}\n", style.bold("Coverage:")));
     let mut line = |text: String| out.push_str(&format!("  {text}\n"));
+    if c.targets.is_empty() {
+        line("nothing is known about scrapes: there is no `up`, and no selected series".to_owned());
+        return;
+    }
     match c.uncovered_ms {
         0 => line("100% of the window was scraped".to_owned()),
         ms => line(format!("{:.3}% of the window was scraped, {} was not", c.ratio * 100.0, human_duration(ms))),

@@ -35,7 +35,7 @@ pub(super) fn report(root: &Path, source: &mut Source) {
                 offset: None,
                 kind: ErrorKind::Unsupported,
                 detail: format!(
-                    "{what} ({bytes} bytes) is not read by this release; take a snapshot, or ask about times before it"
+                    "{what}, {bytes} bytes that this release does not read; take a snapshot, or ask about earlier times"
                 ),
                 series: None,
                 interval,
