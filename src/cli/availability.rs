@@ -22,9 +22,9 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
         let answer = evaluate(&source, &plan.question, span, semantics)?;
         let judgement = judge(&answer, plan.requirement);
         reports.add(
-            || availability_text::report(&source.name, &answer, &judgement, trailing, args.explain, common.style),
+            || availability_text::report(&source.title(), &answer, &judgement, trailing, args.explain, common.style),
             || Ok(availability_json::document(&answer, &judgement, provenance::source(&source, args.digests)?)),
-            || availability_row::row(&source.name, &answer, &judgement),
+            || availability_row::row(&source.title(), &answer, &judgement),
         )?;
         Ok(judgement.verdict.exit_status())
     })?;

@@ -22,9 +22,9 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
         let answer = evaluate(&source, &plan.question, span, semantics)?;
         let judgement = judge(&answer, plan.requirement);
         reports.add(
-            || updates_text::report(&source.name, &answer, &judgement, within, args.explain, common.style),
+            || updates_text::report(&source.title(), &answer, &judgement, within, args.explain, common.style),
             || Ok(updates_json::document(&answer, &judgement, within, provenance::source(&source, args.digests)?)),
-            || updates_row::row(&source.name, &answer, &judgement),
+            || updates_row::row(&source.title(), &answer, &judgement),
         )?;
         Ok(judgement.verdict.exit_status())
     })?;

@@ -17,7 +17,7 @@ const MOST: usize = 25;
 pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
     let mut out = title(style, "SOURCE INVENTORY");
     let n = |x: u64| thousands(x as f64);
-    out.push_str(&format!("\nSource: {}\n", printable(&source.name)));
+    out.push_str(&format!("\nSource: {}\n", printable(&source.title())));
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
     match inventory.interval {

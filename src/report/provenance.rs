@@ -14,7 +14,7 @@ pub fn tool() -> Value {
     json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// `source{name, blocks[]}`; `all_digests` adds the SHA-256 of every file.
+/// `source{name, root, blocks[]}`; `all_digests` adds the SHA-256 of every file.
 pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
     let mut blocks = Vec::new();
     for b in &source.blocks {
@@ -29,7 +29,8 @@ pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
         }
         blocks.push(Value::Object(entry));
     }
-    Ok(json!({"name": source.name, "blocks": blocks}))
+    let root = if source.below.is_empty() { Value::Null } else { source.below.as_str().into() };
+    Ok(json!({"name": source.name, "root": root, "blocks": blocks}))
 }
 
 fn files(dir: &Path) -> Result<Value> {

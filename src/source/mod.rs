@@ -37,6 +37,8 @@ pub struct OpenOptions {
 pub struct Source {
     /// The last component of the path, or several joined by `+` after a merge.
     pub name: String,
+    /// Where below the SOURCE the data were found; empty where the SOURCE itself holds them.
+    pub below: String,
     /// The folders that hold the data, one per merged SOURCE.
     pub roots: Vec<PathBuf>,
     /// Blocks in merge order: by start, ties as upstream's sort leaves them (`tsdb/db.go`).
@@ -111,7 +113,8 @@ impl Source {
             }
         }
         let blocks: Vec<SourceBlock> = blocks.into_iter().map(|block| SourceBlock { block, origin: 0 }).collect();
-        let mut source = Source { name, roots: vec![root.clone()], blocks, shadowed: Vec::new(), ledger };
+        let below = root.strip_prefix(path).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut source = Source { name, below, roots: vec![root.clone()], blocks, shadowed: Vec::new(), ledger };
         source.note_oddities(path);
         source.settle_blocks();
         source.check_external_labels()?;
@@ -133,6 +136,7 @@ impl Source {
         let mut names = Vec::new();
         let mut merged = Source {
             name: String::new(),
+            below: String::new(),
             roots: Vec::new(),
             blocks: Vec::new(),
             shadowed: Vec::new(),
@@ -255,6 +259,11 @@ impl Source {
             format!("the blocks carry different external labels or resolutions:{}", list.concat()),
         )
         .hint("they come from different servers; give the blocks of one of them, each set in a folder of its own"))
+    }
+
+    /// The name for people: with the place of the data, where that is not the SOURCE itself.
+    pub fn title(&self) -> String {
+        if self.below.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.below) }
     }
 
     /// The span of all chunks as the indexes say; of a block without a readable index as its `meta.json` says.
