@@ -3,107 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use crate::loss::{Conflict, Ledger, Loss};
-use crate::promql::{self, Bucket, PromVersion, Window};
+use crate::loss::{Conflict, Loss};
+use crate::promql::{self, PromVersion, Window};
 use crate::samples::{LoadedSeries, Reach, load_all, load_selected};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
-use crate::time::{DurationMs, Interval, TimestampMs};
+use crate::time::{Interval, TimestampMs};
 use crate::windows::Span;
-use crate::windows::counted::{CountedWindow, Counter, Proofs};
+use crate::windows::counted::{CountedWindow, Proofs};
 use crate::windows::instead::{self, instead};
+use crate::windows::requests::{Prepared, Requests, prepare};
 use crate::windows::semantics::Semantics;
 use crate::windows::sliding::{self, Sliding};
 use crate::windows::targets::{Coverage, Targets, coverage, restarts_from_counters};
+use crate::windows::vitals::{health, latency};
 
-/// The quantile of the live script.
-pub const LATENCY_QUANTILE: f64 = 0.95;
-
-/// Which requests are good.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GoodRule {
-    /// The recommender: status 200 is good, 500 an error, every other status counts in the total only.
-    Preset {
-        /// Good requests.
-        good: Selector,
-        /// Errors.
-        bad: Selector,
-    },
-    /// Good requests are selected; all others are bad.
-    Good(Selector),
-    /// Bad requests are selected; all others are good.
-    Bad(Selector),
-}
-
-/// What to compute.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// All requests.
-    pub total: Selector,
-    /// Which of them are good.
-    pub rule: GoodRule,
-    /// Labels to group by.
-    pub by: Vec<String>,
-    /// The health gauge.
-    pub health: Option<Selector>,
-    /// Classic latency buckets.
-    pub latency: Option<Selector>,
-    /// Overrides the scrape interval that is read off `up`.
-    pub scrape_interval: Option<DurationMs>,
-    /// Also evaluate the same window at earlier ends, this far apart.
-    pub every: Option<DurationMs>,
-    /// The window ends at the newest sample that could be read, so what was lost behind it matters, too.
-    pub ends_at_newest: bool,
-}
-
-impl Question {
-    /// The recommender service (`docs/windows.md`, "Preset").
-    pub fn recommender() -> Question {
-        let requests = || Selector::metric("recommend_requests_total");
-        let status = |code: &str| requests().and(crate::selector::Matcher::equal(b"status", code.as_bytes()));
-        Question {
-            total: requests(),
-            rule: GoodRule::Preset { good: status("200"), bad: status("500") },
-            by: vec!["status".to_owned()],
-            health: Some(Selector::metric("service_health_status")),
-            latency: Some(Selector::metric("recommend_latency_seconds_bucket")),
-            scrape_interval: None,
-            every: None,
-            ends_at_newest: false,
-        }
-    }
-}
-
-/// The figures of one window by one way of counting. `None` is "no result", as PromQL has it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Figures {
-    /// All requests.
-    pub total: Option<f64>,
-    /// Good requests.
-    pub good: Option<f64>,
-    /// Errors.
-    pub bad: Option<f64>,
-}
-
-impl Figures {
-    /// Good requests where the total has a result: a selector without one counts as 0.
-    pub fn good_or_zero(&self) -> Option<f64> {
-        self.total.map(|_| self.good.unwrap_or(0.0))
-    }
-
-    /// Good over total; `None` without requests.
-    pub fn ratio(&self) -> Option<f64> {
-        match self.total {
-            Some(total) if total != 0.0 => Some(self.good.unwrap_or(0.0) / total),
-            _ => None,
-        }
-    }
-}
+pub use crate::windows::requests::{Figures, GoodRule, Question};
 
 /// Increments that cannot be dated or may hide in a baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -196,66 +114,6 @@ impl Availability {
     /// The figures that decide.
     pub fn deciding(&self) -> Figures {
         if self.semantics.counted { self.counted } else { self.exact }
-    }
-}
-
-/// A selection ready to be evaluated at any window.
-#[derive(Debug, Default)]
-pub(crate) struct Prepared {
-    pub series: Vec<LoadedSeries>,
-    pub counters: Vec<Counter>,
-}
-
-impl Prepared {
-    /// `sum(increase(…[R]))`.
-    pub fn exact(&self, version: PromVersion, window: Window) -> Option<f64> {
-        promql::sum(version, self.series.iter().filter_map(|s| promql::increase(version, window, &s.samples)))
-    }
-
-    /// The sum of counted increments in series order; `None` where no series has a sample in the window.
-    pub fn counted(&self, span: Span) -> Option<f64> {
-        let mut any = false;
-        let mut sum = 0.0;
-        for c in &self.counters {
-            let w = c.window(span);
-            any |= w.first.is_some();
-            sum += w.increase;
-        }
-        any.then_some(sum)
-    }
-}
-
-/// The selections of a question, loaded once.
-#[derive(Debug)]
-pub(crate) struct Requests {
-    pub total: Prepared,
-    pub good: Option<Prepared>,
-    pub bad: Option<Prepared>,
-}
-
-impl Requests {
-    /// All figures of a window by PromQL.
-    pub fn exact(&self, version: PromVersion, window: Window) -> Figures {
-        let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.exact(version, window));
-        Requests::complete(self.total.exact(version, window), of(&self.good), of(&self.bad))
-    }
-
-    /// All figures of a window by counting.
-    pub fn counted(&self, span: Span) -> Figures {
-        let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.counted(span));
-        Requests::complete(self.total.counted(span), of(&self.good), of(&self.bad))
-    }
-
-    /// Where only one side is selected, the other is the rest of the total.
-    pub fn complete(total: Option<f64>, good: Option<Option<f64>>, bad: Option<Option<f64>>) -> Figures {
-        let rest = |side: Option<f64>| total.map(|t| t - side.unwrap_or(0.0));
-        let (good, bad) = match (good, bad) {
-            (Some(g), Some(b)) => (g, b),
-            (Some(g), None) => (g, rest(g)),
-            (None, Some(b)) => (rest(b), b),
-            (None, None) => (None, None),
-        };
-        Figures { total, good, bad }
     }
 }
 
@@ -421,11 +279,6 @@ fn check_sides(source: &Source, question: &Question, total: &[MergedSeries], war
     Ok(())
 }
 
-fn prepare(series: Vec<LoadedSeries>, span: Span, proofs: &Proofs<'_>) -> Prepared {
-    let counters = series.par_iter().map(|s| Counter::prepare(s, span, proofs)).collect();
-    Prepared { series, counters }
-}
-
 fn series_figures(total: &Prepared, version: PromVersion, window: Window, span: Span) -> Vec<SeriesFigures> {
     let pairs = total.series.iter().zip(&total.counters);
     pairs
@@ -459,85 +312,6 @@ fn groups(total: &Prepared, by: &[String], version: PromVersion, window: Window,
             counted,
         })
         .collect()
-}
-
-fn health(
-    source: &Source,
-    question: &Question,
-    window: Window,
-    version: PromVersion,
-    ledger: &mut Ledger,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<(Labels, f64)>> {
-    let Some(selector) = &question.health else {
-        return Ok(Vec::new());
-    };
-    let loaded = load_all(source, selector, Interval::new(window.start(), window.end), Reach::Exact);
-    ledger.absorb(loaded.ledger);
-    let mut out: Vec<(Labels, f64)> = Vec::new();
-    for s in &loaded.series {
-        if let Some(v) = promql::avg_over_time(version, window.select(version, &s.samples).map(|(_, v)| v)) {
-            out.push((s.labels.without_name(), v));
-        }
-    }
-    out.sort_by(|a, b| a.0.cmp(&b.0));
-    if let Some([(twice, _), _]) = out.windows(2).find(|w| matches!(w, [a, b] if a.0 == b.0)) {
-        return Err(Error::usage(format!("--health selects two series that differ in their name only: {twice}"))
-            .hint("PromQL refuses that too; select one metric name"));
-    }
-    if out.len() > 1 {
-        warnings.push(format!(
-            "{} health series; metrics.avg_health_status is the first in label order, exact.avg_health_status has all",
-            out.len()
-        ));
-    }
-    Ok(out)
-}
-
-/// Health (the first series) and latency of another window of the same length.
-pub(super) fn health_and_latency(
-    source: &Source,
-    question: &Question,
-    window: Window,
-    version: PromVersion,
-) -> Result<(Option<f64>, Option<f64>)> {
-    let mut ledger = Ledger::default();
-    let health = health(source, question, window, version, &mut ledger, &mut Vec::new())?;
-    Ok((health.first().map(|h| h.1), latency(source, question, window, version, &mut ledger)))
-}
-
-/// `histogram_quantile(0.95, sum(rate(SELECTOR[R])) by (le))`.
-fn latency(
-    source: &Source,
-    question: &Question,
-    window: Window,
-    version: PromVersion,
-    ledger: &mut Ledger,
-) -> Option<f64> {
-    let selector = question.latency.as_ref()?;
-    let loaded = load_all(source, selector, Interval::new(window.start(), window.end), Reach::Exact);
-    ledger.absorb(loaded.ledger);
-    // Groups keep the order of their first series, as the engine's results do.
-    let mut les: Vec<&[u8]> = Vec::new();
-    let mut rates: BTreeMap<&[u8], Vec<f64>> = BTreeMap::new();
-    for s in &loaded.series {
-        if let Some(rate) = promql::rate(version, window, &s.samples) {
-            let le = s.labels.get(b"le");
-            let group = rates.entry(le).or_default();
-            if group.is_empty() {
-                les.push(le);
-            }
-            group.push(rate);
-        }
-    }
-    let mut buckets = Vec::new();
-    for le in les {
-        let count = rates.get(le).and_then(|r| promql::sum(version, r.iter().copied()));
-        if let (Some(upper_bound), Some(count)) = (promql::parse_float(le), count) {
-            buckets.push(Bucket { upper_bound, count });
-        }
-    }
-    promql::histogram_quantile(version, LATENCY_QUANTILE, buckets)
 }
 
 fn undatable(requests: &Requests, rule: &GoodRule, span: Span) -> Undatable {

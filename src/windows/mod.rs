@@ -7,11 +7,13 @@ pub mod counted;
 pub mod instead;
 pub mod inventory;
 pub mod newest;
+mod requests;
 pub mod semantics;
 pub mod sliding;
 pub mod switches;
 pub mod targets;
 pub mod versions;
+mod vitals;
 
 use crate::time::{DurationMs, TimestampMs};
 

@@ -12,8 +12,9 @@ use crate::samples::LoadedSeries;
 use crate::source::Source;
 use crate::time::{DurationMs, TimestampMs};
 use crate::windows::Span;
-use crate::windows::availability::{Figures, Prepared, Question, Requests, health_and_latency};
+use crate::windows::requests::{Figures, Prepared, Question, Requests};
 use crate::windows::semantics::Semantics;
+use crate::windows::vitals::health_and_latency;
 
 /// The most windows that one command evaluates.
 pub const MAX_WINDOWS: i64 = 2_000_000;

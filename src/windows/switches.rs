@@ -16,7 +16,7 @@ use crate::windows::counted::{Counter, Proofs};
 use crate::windows::instead::instead;
 use crate::windows::semantics::Semantics;
 use crate::windows::targets::{Coverage, TargetId, Targets, coverage};
-use crate::windows::versions::{ServedVersion, served_versions};
+use crate::windows::versions::{ServedVersion, Switched, served_versions};
 
 /// A counter that rises further than this in one step counts no model switches.
 const MAX_SWITCHES: f64 = 100_000.0;
@@ -191,7 +191,16 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     hidden.extend(hidden_by_edges(&coverage, span, targets.longest_interval().unwrap_or(0)));
     hidden.extend(hidden_by_losses(&request_losses, &question.switches, span));
 
-    let (served, mut disagreements) = served_versions(&info.series, &targets, &switches, span);
+    let seen: Vec<Switched<'_>> = switches
+        .iter()
+        .map(|s| Switched {
+            target: TargetId::of(&s.replica),
+            t_ms: s.t_ms,
+            after_ms: s.after_ms,
+            to_version: &s.to_version,
+        })
+        .collect();
+    let (served, mut disagreements) = served_versions(&info.series, &targets, &seen, span);
     warnings.append(&mut disagreements);
     ledger.settle();
     ledger.check_one_server()?;
@@ -359,11 +368,6 @@ fn hidden_by_losses(losses: &[Loss], selector: &Selector, span: Span) -> Vec<Hid
         })
         .into_iter()
         .collect()
-}
-
-/// The replica of a switch as a target, for looking up what it served.
-pub(super) fn target_of(switch: &ModelSwitch) -> TargetId {
-    TargetId::of(&switch.replica)
 }
 
 #[cfg(test)]

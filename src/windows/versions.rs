@@ -7,7 +7,6 @@ use crate::sample::is_stale;
 use crate::samples::LoadedSeries;
 use crate::time::{DurationMs, TimestampMs, rfc3339};
 use crate::windows::Span;
-use crate::windows::switches::{ModelSwitch, target_of};
 use crate::windows::targets::{TargetId, Targets};
 
 /// A replica and a version that it served without interruption by another version.
@@ -30,11 +29,20 @@ impl ServedVersion {
     }
 }
 
+/// What a switch says about the version of a target.
+pub(super) struct Switched<'a> {
+    pub target: TargetId,
+    pub t_ms: TimestampMs,
+    /// The sample before, if there is one.
+    pub after_ms: Option<TimestampMs>,
+    pub to_version: &'a str,
+}
+
 /// The timeline, in order of start and replica, and where it disagrees with the switches.
 pub(super) fn served_versions(
     info: &[LoadedSeries],
     targets: &Targets,
-    switches: &[ModelSwitch],
+    switches: &[Switched<'_>],
     span: Span,
 ) -> (Vec<ServedVersion>, Vec<String>) {
     // Every sample of every replica: (time, version) where the gauge is not 0.
@@ -54,7 +62,7 @@ pub(super) fn served_versions(
     for (id, (replica, mut list)) in shown {
         list.sort();
         let tolerance = targets.of(&replica).and_then(|t| t.interval_ms).unwrap_or(60_000).saturating_mul(2);
-        let own: Vec<&ModelSwitch> = switches.iter().filter(|s| target_of(s) == id).collect();
+        let own: Vec<&Switched<'_>> = switches.iter().filter(|s| s.target == id).collect();
         let mut spans: Vec<ServedVersion> = Vec::new();
         for (t, version) in &list {
             match spans.last_mut() {
@@ -78,7 +86,7 @@ pub(super) fn served_versions(
 fn check(
     id: &TargetId,
     spans: &[ServedVersion],
-    switches: &[&ModelSwitch],
+    switches: &[&Switched<'_>],
     tolerance: DurationMs,
     shown: &[(TimestampMs, String)],
     warnings: &mut Vec<String>,
@@ -109,7 +117,7 @@ fn check(
             warnings.push(format!(
                 "{}: a switch to {} is counted at {}, but the version gauge does not show it",
                 id.display(),
-                text(&s.to_version),
+                text(s.to_version),
                 rfc3339(s.t_ms)
             ));
         }
