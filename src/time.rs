@@ -42,6 +42,12 @@ impl Interval {
         self.end.saturating_sub(self.start)
     }
 
+    /// The least interval that holds both.
+    #[must_use]
+    pub fn hull(self, other: Interval) -> Interval {
+        Interval::new(self.start.min(other.start), self.end.max(other.end))
+    }
+
     /// Whether the two share a millisecond.
     pub fn overlaps(&self, other: &Interval) -> bool {
         self.start <= other.end && other.start <= self.end

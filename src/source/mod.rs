@@ -368,7 +368,7 @@ fn unnamed_block_loss(
             series += 1;
             if let Some(i) = o.interval {
                 let all = interval.get_or_insert(i);
-                *all = Interval::new(all.start.min(i.start), all.end.max(i.end));
+                *all = all.hull(i);
             }
         });
     }

@@ -107,8 +107,7 @@ impl Block {
                 chunks += o.chunks;
                 if let Some(i) = o.interval {
                     let all = covered.get_or_insert(i);
-                    all.start = all.start.min(i.start);
-                    all.end = all.end.max(i.end);
+                    *all = all.hull(i);
                 }
                 see(o.reference, o.interval);
             }

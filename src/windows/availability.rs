@@ -226,9 +226,9 @@ pub(super) fn concerning(losses: Vec<Loss>, window: &Interval, ends_at_newest: b
     (losses.into_iter().filter(|l| l.touches(window) || newer(l)).collect(), warning)
 }
 
-fn joined_interval(series: &[MergedSeries]) -> Option<Interval> {
-    let all = || series.iter().filter_map(MergedSeries::interval);
-    Some(Interval::new(all().map(|i| i.start).min()?, all().map(|i| i.end).max()?))
+/// The times that the chunks of any of the series cover, as the indexes say.
+pub(super) fn joined_interval(series: &[MergedSeries]) -> Option<Interval> {
+    series.iter().filter_map(MergedSeries::interval).reduce(Interval::hull)
 }
 
 /// The ends T, T - STEP, … of the windows that start at or after the first sample; T itself always.

@@ -325,15 +325,17 @@ impl Counter {
 
     /// Every restart inside `(start, end]`: the sample before and the one whose whole value counts.
     pub fn restart_steps(&self, span: Span) -> Vec<(TimestampMs, TimestampMs)> {
-        let steps =
-            self.restarts.iter().filter_map(|(i, _)| Some((*self.ts.get(i.checked_sub(1)?)?, *self.ts.get(*i)?)));
-        steps.filter(|(_, t)| span.start < *t && *t <= span.end).collect()
+        self.steps_to_restarts(span, |_| true)
     }
 
     /// Where the counter fell inside `(start, end]`: the sample before and the lower one.
     pub fn falls(&self, span: Span) -> Vec<(TimestampMs, TimestampMs)> {
-        let fell = self.restarts.iter().filter(|(_, r)| *r == Restart::Lower);
-        let steps = fell.filter_map(|(i, _)| Some((*self.ts.get(i.checked_sub(1)?)?, *self.ts.get(*i)?)));
+        self.steps_to_restarts(span, |proof| proof == Restart::Lower)
+    }
+
+    fn steps_to_restarts(&self, span: Span, wanted: impl Fn(Restart) -> bool) -> Vec<(TimestampMs, TimestampMs)> {
+        let restarts = self.restarts.iter().filter(|(_, proof)| wanted(*proof));
+        let steps = restarts.filter_map(|(i, _)| Some((*self.ts.get(i.checked_sub(1)?)?, *self.ts.get(*i)?)));
         steps.filter(|(_, t)| span.start < *t && *t <= span.end).collect()
     }
 

@@ -99,7 +99,7 @@ pub fn take(source: &Source) -> Inventory {
         }
         if let Some(i) = account.interval {
             let all = interval.get_or_insert(i);
-            *all = Interval::new(all.start.min(i.start), all.end.max(i.end));
+            *all = all.hull(i);
         }
         for m in &series.members {
             if let Some(b) = blocks.get_mut(m.block) {
@@ -107,7 +107,7 @@ pub fn take(source: &Source) -> Inventory {
                 b.chunks += m.entry.chunks.len() as u64;
                 for c in &m.entry.chunks {
                     let all = b.chunk_interval.get_or_insert(c.interval());
-                    *all = Interval::new(all.start.min(c.min_time_ms), all.end.max(c.max_time_ms));
+                    *all = all.hull(c.interval());
                 }
             }
         }

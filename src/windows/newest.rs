@@ -1,6 +1,5 @@
 //! The default end of a window: the newest sample there is.
 
-use crate::sample::is_stale;
 use crate::samples::{Reach, load};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, select};
@@ -31,10 +30,7 @@ pub fn newest_sample(source: &Source, selectors: &[&Selector]) -> Option<Timesta
                 break;
             }
             let loaded = load(source, &s, c, Reach::Exact);
-            let last = loaded.samples.iter().rev().find(|(_, bits)| !is_stale(*bits));
-            if let Some((t, _)) = last {
-                best = best.max(Some(t));
-            }
+            best = best.max(loaded.samples.last_live().map(|(t, _)| t));
         }
     }
     best

@@ -11,7 +11,7 @@ use crate::series::select;
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs, rfc3339};
 use crate::windows::Span;
-use crate::windows::availability::concerning;
+use crate::windows::availability::{concerning, joined_interval};
 use crate::windows::counted::{Counter, Proofs};
 use crate::windows::instead::instead;
 use crate::windows::semantics::Semantics;
@@ -150,11 +150,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let mut ledger = source.opening_ledger();
     let mut warnings = semantics.warnings.clone();
     let selected = select(source, question.switches.matchers());
-    let selected_interval = selected
-        .series
-        .iter()
-        .filter_map(|s| s.interval())
-        .reduce(|a, b| Interval::new(a.start.min(b.start), a.end.max(b.end)));
+    let selected_interval = joined_interval(&selected.series);
     let loaded = load_selected(source, &selected.series, selected.ledger, interval, Reach::WithHistory);
     let info = crate::samples::load_all(source, &question.version_info, interval, Reach::WithHistory);
     // Replicas that never switched are known by their version gauge.
