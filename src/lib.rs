@@ -5,7 +5,7 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw bytes -> tsdb -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! raw bytes -> tsdb -> wal -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //! ```
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`, `loss`),
@@ -22,6 +22,7 @@ pub mod time;
 
 pub mod raw;
 pub mod tsdb;
+pub mod wal;
 
 pub mod source;
 

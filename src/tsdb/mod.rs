@@ -1,4 +1,5 @@
-//! A block directory: `meta.json`, `index`, `chunks/`, `tombstones`. One module per file type, as upstream's packages.
+//! A block directory: `meta.json`, `index`, `chunks/`, `tombstones`; and `chunks_head/`, whose chunks are of the same
+//! kinds. One module per file type, as upstream's packages.
 //!
 //! Decoders here are plain functions from a slice: no I/O beyond opening the files, no threads, no output. The formats
 //! are described in `docs/format/`.
@@ -8,8 +9,10 @@
 pub mod block;
 pub mod chunkenc;
 pub mod chunks;
+pub mod head_chunks;
 pub mod index;
 pub mod meta;
+pub mod numbered;
 pub mod tombstones;
 pub mod ulid;
 pub mod write;

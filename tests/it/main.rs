@@ -25,6 +25,8 @@ mod servers;
 mod support;
 /// House rules that the compiler does not check.
 mod tidy;
+/// Logs, head chunks and chunk snapshots: what lies on disk.
+mod wal;
 /// Windows on made-up blocks.
 mod windows;
 /// The decoder of XOR2 chunks against one that takes a bit at a time.

@@ -20,6 +20,11 @@ pub const FINEST: i32 = 8;
 /// Schemas with exponential buckets that chunks may have.
 const EXPONENTIAL: std::ops::RangeInclusive<i64> = -9..=52;
 
+/// Whether a schema is one that is read.
+pub(crate) fn is_known_schema(schema: i64) -> bool {
+    EXPONENTIAL.contains(&schema) || schema == i64::from(CUSTOM_BOUNDS)
+}
+
 /// Consecutive buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -152,7 +157,7 @@ struct Starts {
 
 /// How the buckets of one sign are stored.
 #[derive(Debug, Default)]
-struct Side {
+pub(crate) struct Side {
     /// Stored buckets.
     buckets: usize,
     /// For schemas that are too fine: the bucket of the reduced layout that takes each stored one, never decreasing.
@@ -268,7 +273,7 @@ impl<'a> Histograms<'a> {
         let zero_threshold = zero_threshold(bits)?;
         let field = "schema of a histogram chunk";
         let schema = bits.varbit_int(field)?;
-        if !EXPONENTIAL.contains(&schema) && schema != i64::from(CUSTOM_BOUNDS) {
+        if !is_known_schema(schema) {
             return Err(bits.unsupported(field, schema as u64));
         }
         let schema = schema as i32;
@@ -452,9 +457,14 @@ impl Iterator for Histograms<'_> {
 impl std::iter::FusedIterator for Histograms<'_> {}
 
 impl Side {
+    /// So many buckets, none of which is reduced yet.
+    pub(crate) fn new(buckets: usize) -> Side {
+        Side { buckets, ..Side::default() }
+    }
+
     /// The spans of this side when `shift` schemas coarser, each of which halves the buckets. Remembers which bucket
     /// goes where.
-    fn reduce(&mut self, spans: &[Span], shift: i32) -> Result<Vec<Span>, (u64, &'static str)> {
+    pub(crate) fn reduce(&mut self, spans: &[Span], shift: i32) -> Result<Vec<Span>, (u64, &'static str)> {
         let mut out: Vec<Span> = Vec::new();
         let mut targets = Vec::with_capacity(self.buckets);
         let mut index = 0i64;
@@ -491,7 +501,7 @@ impl Side {
     }
 
     /// The stored buckets as they are, or added up in their order for a reduced layout.
-    fn gather<T: Copy>(&self, buckets: impl Iterator<Item = T>, add: impl Fn(T, T) -> T) -> Vec<T> {
+    pub(crate) fn gather<T: Copy>(&self, buckets: impl Iterator<Item = T>, add: impl Fn(T, T) -> T) -> Vec<T> {
         let Some(targets) = &self.targets else {
             return buckets.collect();
         };

@@ -1,0 +1,184 @@
+//! `chunks_head/`: chunks of the head that are full and mapped from disk (`tsdb/chunks/head_chunks.go` upstream,
+//! `docs/format/head-chunks.md`).
+
+use std::path::Path;
+
+use super::chunkenc::{Encoding, claimed_samples};
+use super::chunks::{ChunkSlice, HEADER_LEN};
+use super::numbered::{Naming, NumberedFile, list};
+use crate::error::Result;
+use crate::raw::{Cursor, Fault, FaultKind, crc32c};
+
+const MAGIC: u32 = 0x0130_BC91;
+/// The bit of the encoding byte that says that the chunk's samples came too late.
+const OUT_OF_ORDER: u8 = 0x80;
+/// The most that a chunk takes beside its data, the length at its longest. Where less is left there is no chunk.
+const MOST_META: usize = 34;
+
+/// A series of the head, as log records and head chunks name it. Unrelated to the references of a block's index, and
+/// to those of another server or another time: after a series was dropped it returns under another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeadSeriesRef(pub u64);
+
+/// A chunk's place in `chunks_head/`: the upper 32 bits are the file's number, the lower 32 the byte offset of the
+/// chunk in it. References grow in the order in which the chunks were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeadChunkRef(pub u64);
+
+impl HeadChunkRef {
+    /// A reference from its two parts, of which the lower 32 bits count.
+    pub fn new(file_number: u64, offset_bytes: u64) -> HeadChunkRef {
+        HeadChunkRef(file_number << 32 | offset_bytes & 0xffff_ffff)
+    }
+
+    /// The number in the file's name: 1 for `000001`.
+    pub fn file_number(self) -> u64 {
+        self.0 >> 32
+    }
+
+    /// Where in the file.
+    pub fn offset_bytes(self) -> u64 {
+        self.0 & 0xffff_ffff
+    }
+
+    /// The file's name.
+    pub fn file_name(self) -> String {
+        format!("{:06}", self.file_number())
+    }
+}
+
+/// What a head chunk file says about one of its chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadChunk {
+    /// Where it is.
+    pub reference: HeadChunkRef,
+    /// Whose it is.
+    pub series: HeadSeriesRef,
+    /// Milliseconds of its first sample, as claimed.
+    pub min_time_ms: i64,
+    /// Milliseconds of its last sample, as claimed.
+    pub max_time_ms: i64,
+    /// How its data are encoded, the bit for late samples taken out.
+    pub encoding: Encoding,
+    /// Whether its samples came too late for the chunk that was open. Such chunks may overlap all others.
+    pub out_of_order: bool,
+    /// The number of samples that its data claim; 0 where that is not known.
+    pub samples: u64,
+}
+
+/// Visits every chunk of a head chunk file in order, each after its checksum was verified.
+///
+/// Ends at the zeros that a file is allocated with. The first fault ends the walk: a server then drops the whole file
+/// and all files behind it. Chunks of unknown encodings are visited.
+pub fn walk(bytes: &[u8], file: u64, mut visit: impl FnMut(HeadChunk)) -> Result<(), Fault> {
+    check_header(bytes)?;
+    let mut at = HEADER_LEN;
+    loop {
+        let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        if rest.len() < MOST_META {
+            if rest.iter().all(|b| *b == 0) {
+                return Ok(());
+            }
+            let kind = FaultKind::Truncated { wanted: MOST_META as u64, left: rest.len() as u64 };
+            return Err(Fault::new(at, "head chunk", kind));
+        }
+        // Series, first and last time: a file that was allocated further than it was written.
+        if rest.iter().take(24).all(|b| *b == 0) {
+            return Ok(());
+        }
+        let (mut chunk, data, end) = parse(rest, at)?;
+        chunk.reference = HeadChunkRef::new(file, at);
+        chunk.samples = claimed_samples(chunk.encoding, data.data()).unwrap_or(0);
+        visit(chunk);
+        at = end;
+    }
+}
+
+/// Reads the chunk that `chunk` names from its file and verifies its checksum. The slice has the encoding without the
+/// bit for late samples, and is ready for the decoders of [`super::chunkenc`].
+pub fn read<'a>(bytes: &'a [u8], chunk: HeadChunkRef) -> Result<ChunkSlice<'a>, Fault> {
+    let offset = chunk.offset_bytes();
+    if offset < HEADER_LEN {
+        let kind = FaultKind::Malformed { found: offset, rule: "chunks start behind the 8-byte header" };
+        return Err(Fault::new(offset, "head chunk", kind));
+    }
+    let Some(rest) = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)) else {
+        let kind = FaultKind::Truncated { wanted: offset, left: bytes.len() as u64 };
+        return Err(Fault::new(offset, "head chunk", kind));
+    };
+    parse(rest, offset).map(|(_, slice, _)| slice)
+}
+
+/// The chunk at the start of `rest`, its data, and the offset behind it; reference and number of samples are still open.
+fn parse<'a>(rest: &'a [u8], at: u64) -> Result<(HeadChunk, ChunkSlice<'a>, u64), Fault> {
+    let mut cursor = Cursor::new(rest, at);
+    let series = HeadSeriesRef(cursor.u64("series of a head chunk")?);
+    let min_time_ms = cursor.u64("first time of a head chunk")? as i64;
+    let max_time_ms = cursor.u64("last time of a head chunk")? as i64;
+    let byte = cursor.u8("encoding of a head chunk")?;
+    let encoding = Encoding(byte & !OUT_OF_ORDER);
+    let length_at = cursor.offset();
+    let len = cursor.uvarint("length of a head chunk")?;
+    if cursor.offset() - length_at > 5 {
+        let kind = FaultKind::Malformed { found: len, rule: "its varint has at most 5 bytes" };
+        return Err(Fault::new(length_at, "length of a head chunk", kind));
+    }
+    let data_at = cursor.offset();
+    let window = cursor.rest();
+    cursor.take(len, "head chunk")?;
+    let checked = rest.len() - cursor.left();
+    let stored = cursor.u32("checksum of a head chunk")?;
+    let computed = crc32c(rest.get(..checked).unwrap_or_default());
+    if stored != computed {
+        return Err(Fault::new(at, "head chunk", FaultKind::Checksum { stored, computed }));
+    }
+    let chunk = HeadChunk {
+        reference: HeadChunkRef::new(0, at),
+        series,
+        min_time_ms,
+        max_time_ms,
+        encoding,
+        out_of_order: byte & OUT_OF_ORDER != 0,
+        samples: 0,
+    };
+    let slice = ChunkSlice { encoding: encoding.0, window, len: len as usize, offset: data_at, crc: stored };
+    Ok((chunk, slice, cursor.offset()))
+}
+
+/// Checks a file's header: magic, version 1, three bytes of padding.
+pub fn check_header(bytes: &[u8]) -> Result<(), Fault> {
+    let mut cursor = Cursor::new(bytes, 0);
+    let magic = cursor.u32("head chunk magic")?;
+    if magic != MAGIC {
+        let kind = FaultKind::Malformed { found: u64::from(magic), rule: "it must be 0x0130BC91" };
+        return Err(Fault::new(0, "head chunk magic", kind));
+    }
+    match cursor.u8("head chunk version")? {
+        1 => cursor.take(3, "head chunk header").map(|_| ()),
+        n => Err(Fault::new(4, "head chunk version", FaultKind::Unsupported { found: u64::from(n) })),
+    }
+}
+
+/// Whether this is a file that was never written to: too short for the magic number, or a magic number of 0. As the
+/// last of its folder a server deletes it without a word; anywhere else it is damage.
+pub fn is_empty_last(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<4>().is_none_or(|magic| *magic == [0; 4])
+}
+
+/// What `chunks_head/` holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeadChunkDir {
+    /// Ascending by number, each number once.
+    pub files: Vec<NumberedFile>,
+    /// Sentences for people: other files, missing numbers.
+    pub oddities: Vec<String>,
+    /// Numbers of files whose predecessor is missing. A server then reads none of the files.
+    pub gap_before: Vec<u64>,
+}
+
+/// Lists the files in `chunks_head/`; a missing folder has none. Errs only where the operating system does not let us
+/// look.
+pub fn list_files(dir: &Path) -> Result<HeadChunkDir> {
+    let listed = list(dir, Naming { noun: "head chunk file", width: 6, is_known: |_| false })?;
+    Ok(HeadChunkDir { files: listed.files, oddities: listed.oddities, gap_before: listed.gap_before })
+}
