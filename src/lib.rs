@@ -5,11 +5,11 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw bytes -> tsdb -> wal -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! raw bytes -> tsdb -> wal -> head -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //! ```
 //!
-//! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`, `loss`),
-//! never one to its right; `tests/it/tidy.rs` checks it.
+//! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
+//! `version`, `loss`), never one to its right; `tests/it/tidy.rs` checks it.
 
 pub mod error;
 pub mod gosort;
@@ -19,10 +19,13 @@ pub mod re2;
 pub mod sample;
 pub mod selector;
 pub mod time;
+pub mod version;
 
 pub mod raw;
 pub mod tsdb;
 pub mod wal;
+
+pub mod head;
 
 pub mod source;
 

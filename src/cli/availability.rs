@@ -16,7 +16,7 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
     let plan = plan::availability(&common, &args)?;
     let mut reports = Reports::open(&common, args.format, availability_row::table())?;
     let trailing = plan.window.is_trailing();
-    let status = each_source(&common, |source| {
+    let status = each_source(&common, &plan.question.selectors(), |source| {
         let span = plan.window.span(|| default_end(&source, &[&plan.question.total]));
         let semantics = resolve(common.semantics, &source, span);
         let answer = evaluate(&source, &plan.question, span, semantics)?;

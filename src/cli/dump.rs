@@ -13,17 +13,19 @@ use crate::error::Result;
 use crate::labels::Labels;
 use crate::loss::Ledger;
 use crate::promql::format_shortest;
+use crate::report::histogram;
 use crate::report::provenance::loss_lines;
 use crate::report::table::csv_line;
-use crate::sample::{Samples, is_stale};
-use crate::samples::{LoadedSeries, Reach, load};
+use crate::sample::is_stale;
+use crate::samples::{Kinds, LoadedSeries, exclusive_chunks, load_in_batches};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
+use crate::tsdb::chunkenc::histogram::HistogramSample;
 use crate::windows::Span;
 use crate::windows::instead::instead;
 
-/// Series that are decoded at once; the memory in use is theirs.
+/// Series whose text is made at once; the memory in use is theirs.
 const BATCH: usize = 64;
 
 pub fn run(args: DumpArgs) -> Result<u8> {
@@ -32,9 +34,9 @@ pub fn run(args: DumpArgs) -> Result<u8> {
     let selectors: Vec<Selector> = args.matches.iter().map(|m| Selector::parse(m)).collect::<Result<_>>()?;
     let mut out = Output::open(&common)?;
     if args.format == DumpFormat::Csv {
-        out.text("series,timestamp_ms,value,value_bits,stale\n")?;
+        out.text("series,timestamp_ms,value,value_bits,stale,start_ms,histogram\n")?;
     }
-    let status = each_source(&common, |source| {
+    let status = each_source(&common, &selectors, |source| {
         let mut ledger = source.opening_ledger();
         let mut found: BTreeMap<Labels, MergedSeries> = BTreeMap::new();
         for selector in &selectors {
@@ -49,24 +51,26 @@ pub fn run(args: DumpArgs) -> Result<u8> {
             found.extend(selection.series.into_iter().map(|s| (s.labels.clone(), s)));
         }
         let series: Vec<MergedSeries> = found.into_values().collect();
+        let series = exclusive_chunks(&source, &series, &mut ledger).into_owned();
         let mut printed = 0;
-        for batch in series.chunks(BATCH) {
-            let loaded: Vec<LoadedSeries> =
-                batch.par_iter().map(|s| load(&source, s, interval, Reach::Exact)).collect();
-            for s in loaded {
-                let text = render(args.format, &s.labels, &s.samples);
-                printed += s.samples.len();
-                out.text(&text)?;
-                ledger.absorb(s.ledger);
+        load_in_batches(&source, &series, interval, Kinds::All, |_, batch| -> Result<()> {
+            ledger.absorb(batch.ledger);
+            for group in batch.series.chunks(BATCH) {
+                let texts: Vec<String> = group.par_iter().map(|s| render(args.format, s)).collect();
+                for (s, text) in group.iter().zip(texts) {
+                    printed += s.samples.len() + s.histograms.len();
+                    out.text(&text)?;
+                }
             }
-        }
+            Ok(())
+        })?;
         ledger.settle();
         ledger.check_one_server()?;
         tell(&common, &source, &ledger, &interval);
         let lost = ledger.losses.iter().any(|l| l.touches(&interval));
         if printed == 0 && !series.is_empty() && !lost {
             let covered = source.interval().map_or("nothing".to_owned(), |i| i.to_string());
-            common.note(&format!("{}: no sample between {interval}; the blocks cover {covered}", source.name));
+            common.note(&format!("{}: no sample between {interval}; the data cover {covered}", source.name));
         }
         Ok(if lost || printed == 0 { 3 } else { 0 })
     })?;
@@ -92,38 +96,92 @@ fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &crate::tim
     }
 }
 
-fn render(format: DumpFormat, labels: &Labels, samples: &Samples) -> String {
+fn render(format: DumpFormat, series: &LoadedSeries) -> String {
     let mut text = String::new();
-    match format {
-        DumpFormat::Promtool => {
-            let series = promtool_labels(labels);
-            for (t, bits) in samples.iter() {
-                text.push_str(&format!("{series} {} {t}\n", format_shortest(f64::from_bits(bits))));
+    let name = match format {
+        DumpFormat::Promtool => promtool_labels(&series.labels),
+        DumpFormat::Csv | DumpFormat::Jsonl => series.labels.to_string(),
+    };
+    let labels = series.labels.to_json();
+    let (mut f, mut h) = (0, 0);
+    loop {
+        let float = series.samples.ts.get(f).copied();
+        let histogram = series.histograms.get(h);
+        let next = match (float, histogram) {
+            (None, None) => return text,
+            (Some(t), Some(x)) if x.t_ms < t => Err(x),
+            (Some(t), _) => Ok(t),
+            (None, Some(x)) => Err(x),
+        };
+        match next {
+            Ok(t) => {
+                let bits = series.samples.bits.get(f).copied().unwrap_or(0);
+                float_line(&mut text, format, (&name, &labels), t, bits, series.samples.start(f));
+                f += 1;
             }
-        }
-        DumpFormat::Csv => {
-            let series = labels.to_string();
-            for (t, bits) in samples.iter() {
-                let cells = [
-                    series.clone(),
-                    t.to_string(),
-                    format_shortest(f64::from_bits(bits)),
-                    format!("{bits:016x}"),
-                    is_stale(bits).to_string(),
-                ];
-                text.push_str(&csv_line(&cells));
-            }
-        }
-        DumpFormat::Jsonl => {
-            let labels = labels.to_json();
-            for (t, bits) in samples.iter() {
-                let value = crate::report::python::exact(Some(f64::from_bits(bits)));
-                let object = json!({"labels": labels, "timestamp_ms": t, "value": value, "value_bits": format!("{bits:016x}"), "stale": is_stale(bits)});
-                text.push_str(&format!("{object}\n"));
+            Err(x) => {
+                histogram_line(&mut text, format, (&name, &labels), x);
+                h += 1;
             }
         }
     }
-    text
+}
+
+fn float_line(
+    text: &mut String,
+    format: DumpFormat,
+    (name, labels): (&str, &serde_json::Value),
+    t: i64,
+    bits: u64,
+    start: i64,
+) {
+    let value = format_shortest(f64::from_bits(bits));
+    match format {
+        DumpFormat::Promtool => text.push_str(&format!("{name} {value} {t}\n")),
+        DumpFormat::Csv => {
+            let start = if start == 0 { String::new() } else { start.to_string() };
+            let bits_text = format!("{bits:016x}");
+            let cells =
+                [name.to_owned(), t.to_string(), value, bits_text, is_stale(bits).to_string(), start, String::new()];
+            text.push_str(&csv_line(&cells));
+        }
+        DumpFormat::Jsonl => {
+            let value = crate::report::python::exact(Some(f64::from_bits(bits)));
+            let mut object = json!({"labels": labels, "timestamp_ms": t, "value": value, "value_bits": format!("{bits:016x}"), "stale": is_stale(bits)});
+            if let (Some(map), true) = (object.as_object_mut(), start != 0) {
+                map.insert("start_ms".to_owned(), start.into());
+            }
+            text.push_str(&format!("{object}\n"));
+        }
+    }
+}
+
+fn histogram_line(
+    text: &mut String,
+    format: DumpFormat,
+    (name, labels): (&str, &serde_json::Value),
+    sample: &HistogramSample,
+) {
+    let t = sample.t_ms;
+    match format {
+        DumpFormat::Promtool => text.push_str(&format!("{name} {} {t}\n", histogram::text(sample))),
+        DumpFormat::Csv => {
+            let start = if sample.start_ms == 0 { String::new() } else { sample.start_ms.to_string() };
+            let object = histogram::object(sample).to_string();
+            let stale = sample.is_stale().to_string();
+            let cells = [name.to_owned(), t.to_string(), String::new(), String::new(), stale, start, object];
+            text.push_str(&csv_line(&cells));
+        }
+        DumpFormat::Jsonl => {
+            let object = histogram::object(sample);
+            let mut object =
+                json!({"labels": labels, "timestamp_ms": t, "histogram": object, "stale": sample.is_stale()});
+            if let (Some(map), true) = (object.as_object_mut(), sample.start_ms != 0) {
+                map.insert("start_ms".to_owned(), sample.start_ms.into());
+            }
+            text.push_str(&format!("{object}\n"));
+        }
+    }
 }
 
 /// Labels as upstream's `Labels.String` writes them: every label in braces, the name among them, Go's quoting.

@@ -16,7 +16,7 @@ pub fn run(args: InspectArgs) -> Result<u8> {
         InspectFormat::Json => ReportFormat::Json,
     };
     let mut reports = Reports::open(&common, format, Table::default())?;
-    let status = each_source(&common, |source| {
+    let status = each_source(&common, &[], |source| {
         let inventory = take(&source);
         inventory.ledger.check_one_server()?;
         reports.add(

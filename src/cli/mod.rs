@@ -15,7 +15,9 @@ use std::io::Write;
 use clap::Parser;
 
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::selector::Selector;
+use crate::source::{OpenOptions, Source};
+use crate::windows::semantics::storage_release;
 
 /// Runs the command line and returns the exit status: 0 yes; 1 no; 2 could not run; 3 ran, but the data cannot say.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -53,15 +55,25 @@ fn complain(error: &Error) {
 
 /// Opens every SOURCE and hands each to `answer`, or all of them joined with `--merge`. A SOURCE that cannot be opened
 /// is reported and does not keep the others from being answered; the status is the largest.
-fn each_source(common: &plan::Common, mut answer: impl FnMut(Source) -> Result<u8>) -> Result<u8> {
+///
+/// `wanted` are the series that the answer takes.
+fn each_source(common: &plan::Common, wanted: &[Selector], mut answer: impl FnMut(Source) -> Result<u8>) -> Result<u8> {
+    let options = OpenOptions { wanted: wanted.to_vec(), ..common.open.clone() };
+    let follow = |source: Source| match source.heads.is_empty() {
+        true => Ok(source),
+        false => {
+            let release = storage_release(common.semantics, &source);
+            source.follow(release, wanted)
+        }
+    };
     if common.merge {
-        let opened: Result<Vec<Source>> = common.sources.iter().map(|p| Source::open(p, &common.open)).collect();
-        return answer(Source::merge(opened?)?);
+        let opened: Result<Vec<Source>> = common.sources.iter().map(|p| Source::open(p, &options)).collect();
+        return answer(follow(Source::merge(opened?)?)?);
     }
     let mut status = 0;
     for path in &common.sources {
         common.progress(&format!("reading {}", path.display()));
-        let result = Source::open(path, &common.open).and_then(&mut answer);
+        let result = Source::open(path, &options).and_then(follow).and_then(&mut answer);
         status = status.max(result.unwrap_or_else(|e| {
             complain(&e);
             2

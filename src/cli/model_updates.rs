@@ -16,7 +16,7 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
     let plan = plan::model_updates(&common, &args)?;
     let mut reports = Reports::open(&common, args.format, updates_row::table())?;
     let within = plan.question.within_ms;
-    let status = each_source(&common, |source| {
+    let status = each_source(&common, &plan.question.selectors(), |source| {
         let span = plan.period.span(|| default_end(&source, &[&plan.question.switches]));
         let semantics = resolve(common.semantics, &source, span);
         let answer = evaluate(&source, &plan.question, span, semantics)?;

@@ -68,6 +68,7 @@ impl Common {
             open: OpenOptions {
                 read_mode: if args.no_mmap { ReadMode::Read } else { ReadMode::Map },
                 root: args.root.clone(),
+                wanted: Vec::new(),
             },
             output: args.output.clone(),
             force: args.force,

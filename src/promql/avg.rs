@@ -1,7 +1,7 @@
 //! `avg_over_time` (`promql/functions.go: funcAvgOverTime`).
 
 use super::sum::neumaier;
-use super::version::{AvgRule, PromVersion};
+use crate::version::{AvgRule, PromVersion};
 
 /// The mean of the values of one window in time order; `None` of an empty window.
 pub fn avg_over_time(version: PromVersion, values: impl IntoIterator<Item = f64>) -> Option<f64> {

@@ -8,11 +8,10 @@ mod gofloat;
 mod quantile;
 mod rate;
 mod sum;
-mod version;
 
+pub use crate::version::{NEWEST, OLDEST, PromVersion};
 pub use avg::avg_over_time;
 pub use gofloat::{format_shortest, parse_float};
 pub use quantile::{Bucket, histogram_quantile};
 pub use rate::{Window, extrapolate, increase, rate};
 pub use sum::sum;
-pub use version::{NEWEST, OLDEST, PromVersion};

@@ -1,7 +1,7 @@
 //! `histogram_quantile` on classic buckets (`promql/quantile.go: BucketQuantile`).
 
-use super::version::PromVersion;
 use crate::gosort;
+use crate::version::PromVersion;
 
 /// A cumulative bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]

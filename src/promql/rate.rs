@@ -1,8 +1,8 @@
 //! `rate` and `increase` of counters (`promql/functions.go: extrapolatedRate`).
 
-use super::version::PromVersion;
 use crate::sample::{Samples, is_stale};
-use crate::time::{DurationMs, TimestampMs};
+use crate::time::{DurationMs, Interval, TimestampMs};
+use crate::version::PromVersion;
 
 /// A range selector at an instant: `[end - range, end]` before 3.0, `(end - range, end]` from 3.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,12 @@ impl Window {
     /// The left edge, T - R; saturates at the ends of time.
     pub fn start(&self) -> TimestampMs {
         self.end.saturating_sub(self.range)
+    }
+
+    /// The times that a server asks its storage for, both ends included.
+    pub fn query_interval(&self, version: PromVersion) -> Interval {
+        let start = if version.left_open() { self.start().saturating_add(1) } else { self.start() };
+        Interval { start, end: self.end }
     }
 
     /// The positions of the window's samples, stale markers still among them.

@@ -1,6 +1,6 @@
 //! `sum` over series (`promql/engine.go: aggregation`, `util/kahansum`).
 
-use super::version::{PromVersion, SumRule};
+use crate::version::{PromVersion, SumRule};
 
 /// One step of Kahan-Neumaier summation: `(sum, compensation)` after adding `inc`. From 2.54 the compensation is
 /// dropped when the running total becomes infinite.

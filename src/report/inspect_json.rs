@@ -61,6 +61,40 @@ pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value
             })
         })
         .collect();
+    let heads: Vec<Value> = source
+        .heads
+        .iter()
+        .zip(&inventory.heads)
+        .map(|(h, account)| {
+            let head = &h.head;
+            let log = |a: &crate::head::Account| {
+                json!({
+                    "records": a.records.iter().map(|(kind, n)| json!({"type": kind, "count": n})).collect::<Vec<_>>(),
+                    "samples": a.samples,
+                    "compacted": a.compacted,
+                    "mapped": a.mapped,
+                    "refused": a.refused,
+                    "orphans": a.orphans.samples(),
+                    "evicted": a.evicted,
+                })
+            };
+            json!({
+                "start": head.interval().map(|i| rfc3339(i.start)),
+                "end": head.interval().map(|i| rfc3339(i.end)),
+                "cutoff": (head.cutoff != i64::MIN).then(|| rfc3339(head.cutoff)),
+                "series": account.series,
+                "mapped_chunks": account.chunks,
+                "float_samples": account.count.floats,
+                "histogram_samples": account.count.histograms,
+                "logged_samples": account.count.logged,
+                "deleted_samples": account.count.deleted,
+                "lost_samples": account.count.lost,
+                "encodings": encoding_list(&account.count.encodings),
+                "log": log(&head.account),
+                "late_log": log(&head.late_account),
+            })
+        })
+        .collect();
     let mut doc = Map::new();
     let mut put = |key: &str, value: Value| doc.insert(key.to_owned(), value);
     put("schema", "promproof.inspect/1".into());
@@ -72,7 +106,9 @@ pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value
     put("deleted_samples", inventory.ledger.deleted.into());
     put("duplicate_samples", inventory.ledger.duplicates.into());
     put("encodings", encoding_list(&encodings(inventory)));
+    put("physical_samples", inventory.physical.into());
     put("blocks", blocks.into());
+    put("heads", heads.into());
     let shadowed: Vec<Value> =
         source.shadowed.iter().map(|s| json!({"ulid": s.ulid.to_string(), "directory": s.rel, "why": s.why})).collect();
     put("shadowed_blocks", shadowed.into());

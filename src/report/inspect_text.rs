@@ -30,8 +30,9 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
     row("Series:", n(inventory.series));
     row("Float samples:", n(inventory.served));
     if inventory.histograms > 0 {
-        row("Native histograms:", format!("{} (found, not decoded by this release)", n(inventory.histograms)));
+        row("Native histograms:", n(inventory.histograms));
     }
+    row("On disk:", format!("{} samples, repeated, deleted and refused ones included", n(inventory.physical)));
     row("Deleted:", format!("{} by tombstones", n(inventory.ledger.deleted)));
     row("Duplicates:", format!("{} in overlapping blocks", n(inventory.ledger.duplicates)));
     row("Conflicts:", n(inventory.ledger.conflicts.len() as u64));
@@ -57,6 +58,22 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
         ]);
     }
     section(&mut out, style, "Blocks:", &table, source.blocks.len());
+    let mut table =
+        Table::new(&["head", "start", "end", "series", "mapped_chunks", "logged_samples", "late_samples", "refused"]);
+    for (h, account) in source.heads.iter().zip(&inventory.heads).take(MOST) {
+        let times = h.head.interval();
+        table.rows.push(vec![
+            format!("behind {}", h.head.cutoff_text()),
+            times.map_or_else(|| "-".to_owned(), |i| rfc3339(i.start)),
+            times.map_or_else(|| "-".to_owned(), |i| rfc3339(i.end)),
+            account.series.to_string(),
+            account.chunks.to_string(),
+            account.count.logged.to_string(),
+            h.head.late_account.samples.to_string(),
+            h.head.account.refused.to_string(),
+        ]);
+    }
+    section(&mut out, style, "Head (write-ahead log and mapped chunks):", &table, source.heads.len());
     let mut table = Table::new(&["encoding", "chunks", "samples", "bytes", "bytes_per_sample"]);
     for (e, c) in encodings(inventory) {
         let per = if c.samples == 0 { "-".to_owned() } else { format!("{:.2}", c.bytes as f64 / c.samples as f64) };

@@ -14,7 +14,7 @@ pub fn tool() -> Value {
     json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// `source{name, root, blocks[]}`; `all_digests` adds the SHA-256 of every file.
+/// `source{name, root, blocks[], logs[]}`; `all_digests` adds the SHA-256 of every file.
 pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
     let mut blocks = Vec::new();
     for b in &source.blocks {
@@ -30,7 +30,19 @@ pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
         blocks.push(Value::Object(entry));
     }
     let root = if source.below.is_empty() { Value::Null } else { source.below.as_str().into() };
-    Ok(json!({"name": source.name, "root": root, "blocks": blocks}))
+    let mut logs = Vec::new();
+    for h in &source.heads {
+        for (path, rel, bytes) in h.head.files().list() {
+            let mut entry = Map::new();
+            entry.insert("path".into(), rel.into());
+            entry.insert("bytes".into(), bytes.into());
+            if all_digests {
+                entry.insert("sha256".into(), digest::sha256_file(&path)?.into());
+            }
+            logs.push(Value::Object(entry));
+        }
+    }
+    Ok(json!({"name": source.name, "root": root, "blocks": blocks, "logs": logs}))
 }
 
 fn files(dir: &Path) -> Result<Value> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::ErrorKind;
 use crate::loss::{Ledger, Loss};
-use crate::series::MergedSeries;
+use crate::series::{Member, MergedSeries};
 use crate::source::Source;
 use crate::tsdb::chunks::BlockChunkRef;
 
@@ -18,8 +18,11 @@ pub(super) fn shared_chunks(source: &Source, series: &[MergedSeries]) -> BTreeSe
     let places = || {
         series.iter().enumerate().flat_map(|(s, x)| {
             x.members.iter().enumerate().flat_map(move |(m, member)| {
-                let chunks = member.entry.chunks.iter().enumerate();
-                chunks.map(move |(c, chunk)| (member.block, chunk.reference, (s, m, c)))
+                let (block, chunks) = match member {
+                    Member::Block { block, entry } => (*block, entry.chunks.as_slice()),
+                    Member::Head { .. } => (0, &[][..]),
+                };
+                chunks.iter().enumerate().map(move |(c, chunk)| (block, chunk.reference, (s, m, c)))
             })
         })
     };
@@ -53,9 +56,12 @@ pub(super) fn without(
     for (s, m, c) in shared.iter().rev() {
         let Some(of) = kept.get_mut(*s) else { continue };
         let labels = of.labels.clone();
-        let Some(member) = of.members.get_mut(*m).filter(|m| *c < m.entry.chunks.len()) else { continue };
-        let chunk = member.entry.chunks.remove(*c);
-        let Some(b) = source.blocks.get(member.block) else { continue };
+        let Some(Member::Block { block, entry }) = of.members.get_mut(*m) else { continue };
+        if *c >= entry.chunks.len() {
+            continue;
+        }
+        let chunk = entry.chunks.remove(*c);
+        let Some(b) = source.blocks.get(*block) else { continue };
         ledger.losses.push(Loss {
             file: b.block.file(&format!("chunks/{}", chunk.reference.file_name())),
             offset: Some(chunk.reference.offset_bytes()),
@@ -116,7 +122,7 @@ pub(super) fn without_blocks(
     }
     let mut kept = series.to_vec();
     for s in &mut kept {
-        s.members.retain(|m| !overdrawn.contains(&m.block));
+        s.members.retain(|m| !matches!(m, Member::Block { block, .. } if overdrawn.contains(block)));
     }
     kept
 }

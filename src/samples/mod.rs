@@ -1,7 +1,9 @@
-//! What was measured: decoding the chunks of a series, applying tombstones, merging its sources.
+//! What was measured: decoding the chunks of a series, applying deletions, merging its parts.
 
 mod chain;
 mod exclusive;
+mod logs;
+mod read;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,21 +15,27 @@ use crate::labels::Labels;
 use crate::loss::{Conflict, Ledger};
 use crate::sample::{Samples, is_countable};
 use crate::selector::Selector;
-use crate::series::{MergedSeries, Selection, full_read_order, select};
-use crate::source::Source;
+use crate::series::{Member, MergedSeries, Selection, full_read_order, select};
+use crate::source::{Part, Source};
 use crate::time::Interval;
-use crate::tsdb::block::ChunkOutcome;
-use crate::tsdb::chunkenc::{Encoding, claimed_samples};
+use crate::tsdb::chunkenc::Encoding;
+use crate::tsdb::chunkenc::histogram::HistogramSample;
+use crate::tsdb::run::Run;
 use exclusive::Budget;
+use logs::Logs;
 
-/// A series with its float samples inside some interval, merged from all blocks, deletions applied.
+/// A series with its samples inside some interval, merged from all parts, deletions applied.
 #[derive(Debug, Clone, Default)]
 pub struct LoadedSeries {
     /// The identity.
     pub labels: Labels,
-    /// Strictly increasing in time. May begin before the interval that was asked for.
+    /// Floats, strictly increasing in time. May begin before the interval that was asked for.
     pub samples: Samples,
-    /// What became of the chunks that were touched, by block.
+    /// Native histograms, strictly increasing in time; empty unless they were asked for.
+    pub histograms: Vec<HistogramSample>,
+    /// The reference in the head, where a head has the series: the order of sums that a head serves alone.
+    pub head_reference: Option<u64>,
+    /// What became of the chunks that were touched, by part.
     pub members: Vec<MemberCount>,
     /// Times at which samples may be missing: lost chunks and deletions. That the series is not seen there proves nothing.
     pub holes: Vec<Interval>,
@@ -35,15 +43,17 @@ pub struct LoadedSeries {
     pub ledger: Ledger,
 }
 
-/// What became of the chunks of one series in one block.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What became of the samples of one series in one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberCount {
-    /// Position in [`Source::blocks`].
-    pub block: usize,
-    /// Float samples that were decoded, deleted ones included.
+    /// The part; [`Part::Head`] also for the out-of-order samples of a head.
+    pub part: Part,
+    /// Float samples that were read, deleted ones included.
     pub floats: u64,
     /// Native histogram samples, which are no part of the float samples.
     pub histograms: u64,
+    /// Samples that only the logs of a head have; they count among floats and histograms, too.
+    pub logged: u64,
     /// Samples that tombstones removed.
     pub deleted: u64,
     /// Samples of lost chunks, where the chunk still said how many.
@@ -66,6 +76,20 @@ pub struct EncodingCount {
 }
 
 impl MemberCount {
+    /// Nothing yet.
+    pub fn new(part: Part) -> MemberCount {
+        MemberCount {
+            part,
+            floats: 0,
+            histograms: 0,
+            logged: 0,
+            deleted: 0,
+            lost: 0,
+            lost_unknown: 0,
+            encodings: BTreeMap::new(),
+        }
+    }
+
     fn add(&mut self, encoding: Encoding, samples: u64, bytes: usize) {
         let of = self.encodings.entry(encoding).or_default();
         of.chunks += 1;
@@ -83,6 +107,15 @@ pub enum Reach {
     WithHistory,
 }
 
+/// Which samples are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// Floats; native histograms are counted only.
+    Floats,
+    /// Floats and native histograms.
+    All,
+}
+
 /// Everything that a selector finds, loaded.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -92,25 +125,38 @@ pub struct Loaded {
     pub ledger: Ledger,
 }
 
-/// Selects and loads, series in parallel and gathered in label order.
+/// Selects and loads floats, series in parallel and gathered in label order.
 pub fn load_all(source: &Source, selector: &Selector, interval: Interval, reach: Reach) -> Loaded {
     let Selection { series, ledger } = select(source, selector.matchers());
     load_selected(source, &series, ledger, interval, reach)
 }
 
-/// Loads series that were selected before.
+/// Loads the floats of series that were selected before.
 pub fn load_selected(
+    source: &Source,
+    series: &[MergedSeries],
+    ledger: Ledger,
+    interval: Interval,
+    reach: Reach,
+) -> Loaded {
+    load_kinds(source, series, ledger, interval, reach, Kinds::Floats)
+}
+
+/// Loads series that were selected before.
+pub fn load_kinds(
     source: &Source,
     series: &[MergedSeries],
     mut ledger: Ledger,
     interval: Interval,
     reach: Reach,
+    kinds: Kinds,
 ) -> Loaded {
     let series = exclusive_chunks(source, series, &mut ledger);
-    let mut loaded = load_exclusive(source, &series, interval, reach);
+    let logs = Logs::fetch(source, &series, interval, reach, &mut ledger);
+    let mut loaded = load_exclusive(source, &logs, &series, interval, reach, kinds);
     if let Err(overdrawn) = &loaded {
         let rest = exclusive::without_blocks(source, &series, overdrawn, &mut ledger);
-        loaded = load_exclusive(source, &rest, interval, reach);
+        loaded = load_exclusive(source, &logs, &rest, interval, reach, kinds);
     }
     let series = loaded.unwrap_or_default();
     for s in &series {
@@ -120,7 +166,7 @@ pub fn load_selected(
     Loaded { series, ledger }
 }
 
-/// The series with each chunk in one of them only, for loading them one by one; a chunk that several name is a loss.
+/// The series with each chunk in one of them only, for loading them in batches; a chunk that several name is a loss.
 pub fn exclusive_chunks<'a>(
     source: &Source,
     series: &'a [MergedSeries],
@@ -133,15 +179,47 @@ pub fn exclusive_chunks<'a>(
     Cow::Owned(exclusive::without(source, series, &shared, ledger))
 }
 
-/// Loads series in parallel; errs with the blocks whose chunks share bytes.
-fn load_exclusive(
+/// Samples that are held at once by those who go through everything: 16 bytes each.
+pub const BATCH: u64 = 1 << 23;
+
+/// Loads all of the series in batches of bounded size, in order, and hands each batch on with the position of its first
+/// series. The logs of a head are read once per batch, so batches are as large as [`BATCH`] allows and not smaller.
+pub fn load_in_batches<E>(
     source: &Source,
     series: &[MergedSeries],
     interval: Interval,
+    kinds: Kinds,
+    mut visit: impl FnMut(usize, Loaded) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut from = 0;
+    while from < series.len() {
+        let (mut to, mut samples) = (from, 0u64);
+        while let Some(s) = series.get(to)
+            && (to == from || samples < BATCH)
+        {
+            samples = samples.saturating_add(read::at_most(source, s, interval));
+            to += 1;
+        }
+        let batch = series.get(from..to).unwrap_or_default();
+        visit(from, load_kinds(source, batch, Ledger::default(), interval, Reach::Exact, kinds))?;
+        from = to;
+    }
+    Ok(())
+}
+
+/// Loads series in parallel; errs with the blocks whose chunks share bytes.
+fn load_exclusive(
+    source: &Source,
+    logs: &Logs<'_>,
+    series: &[MergedSeries],
+    interval: Interval,
     reach: Reach,
+    kinds: Kinds,
 ) -> Result<Vec<LoadedSeries>, BTreeSet<usize>> {
     let reader = Reader {
         source,
+        logs,
+        kinds,
         budget: Budget::of(source),
         wanted: series.iter().map(|s| &s.labels).collect(),
         order: OnceLock::new(),
@@ -151,8 +229,9 @@ fn load_exclusive(
     if overdrawn.is_empty() { Ok(loaded) } else { Err(overdrawn) }
 }
 
-/// Loads one series. Only chunks whose range in the index overlaps what is needed are read; where sources contradict
-/// each other the whole series is read, because the rule for conflicts is that of a full read.
+/// Loads the floats of one series. Only chunks whose range in the index overlaps what is needed are read; where parts
+/// contradict each other the whole series is read, because the rule for conflicts is that of a full read. The logs of a
+/// head are read again if they have the series and it was not wanted at opening: load several series at once where you can.
 pub fn load(source: &Source, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
     let loaded = load_selected(source, std::slice::from_ref(series), Ledger::default(), interval, reach);
     let Loaded { series: mut list, ledger } = loaded;
@@ -161,207 +240,153 @@ pub fn load(source: &Source, series: &MergedSeries, interval: Interval, reach: R
     one
 }
 
-/// One load: the source and what its blocks may still give.
+/// One load: the source and what its parts may still give.
 struct Reader<'a> {
     source: &'a Source,
+    logs: &'a Logs<'a>,
+    kinds: Kinds,
     budget: Budget,
-    /// The label sets of this load, and the order of their blocks in a full read, found when a conflict asks for it.
+    /// The label sets of this load, and the order of their parts in a full read, found when a conflict asks for it.
     wanted: Vec<&'a Labels>,
-    order: OnceLock<BTreeMap<Labels, Vec<usize>>>,
+    order: OnceLock<BTreeMap<Labels, Vec<Part>>>,
 }
 
 impl Reader<'_> {
     fn load(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
-        let mut loaded = LoadedSeries { labels: series.labels.clone(), ..LoadedSeries::default() };
-        match self.merge_range(series, interval, &mut loaded) {
-            Ok(samples) => loaded.samples = samples,
+        let mut loaded = LoadedSeries {
+            labels: series.labels.clone(),
+            head_reference: self.head_reference(series),
+            ..LoadedSeries::default()
+        };
+        let mut all = match self.merge_range(series, interval, &mut loaded) {
+            Ok(run) => run,
             Err(Conflicting) => return self.load_conflicting(series, interval, reach),
-        }
-        if reach == Reach::Exact {
-            return loaded;
-        }
+        };
         // Further back by whole chunks, those that end last first; twice as many at each step, so that a long row of stale
         // markers costs a few steps only.
-        let chunks = series.members.iter().flat_map(|m| m.entry.chunks.iter());
-        let mut earlier: Vec<Interval> = chunks.map(|c| c.interval()).filter(|c| c.start < interval.start).collect();
-        earlier.sort_by_key(|c| (std::cmp::Reverse(c.end), c.start));
-        let mut low = interval.start;
-        let (mut next, mut step) = (0, 1);
-        while next < earlier.len() && !has_countable_at_or_before(&loaded.samples, interval.start) {
-            let batch = earlier.iter().skip(next).take(step);
-            let start = batch.map(|c| c.start.min(c.end)).min().unwrap_or(low);
-            (next, step) = (next + step, step * 2);
-            if start >= low {
-                continue;
-            }
-            let range = Interval::new(start, low - 1);
-            low = start;
-            match self.merge_range(series, range, &mut loaded) {
-                Ok(mut samples) => {
-                    samples.ts.append(&mut loaded.samples.ts);
-                    samples.bits.append(&mut loaded.samples.bits);
-                    loaded.samples = samples;
+        if reach == Reach::WithHistory {
+            let pieces = series.members.iter().flat_map(Member::pieces);
+            let mut earlier: Vec<Interval> = pieces.filter(|c| c.start < interval.start).collect();
+            earlier.sort_by_key(|c| (std::cmp::Reverse(c.end), c.start));
+            let mut low = interval.start;
+            let (mut next, mut step) = (0, 1);
+            while next < earlier.len() && !has_countable_at_or_before(&all.floats, interval.start) {
+                let batch = earlier.iter().skip(next).take(step);
+                let start = batch.map(|c| c.start.min(c.end)).min().unwrap_or(low);
+                (next, step) = (next + step, step * 2);
+                if start >= low {
+                    continue;
                 }
-                Err(Conflicting) => return self.load_conflicting(series, interval, reach),
+                let range = Interval::new(start, low - 1);
+                low = start;
+                match self.merge_range(series, range, &mut loaded) {
+                    Ok(mut run) => {
+                        run.append(all);
+                        all = run;
+                    }
+                    Err(Conflicting) => return self.load_conflicting(series, interval, reach),
+                }
             }
+            trim_history(&mut all.floats, interval.start);
         }
-        trim_history(&mut loaded.samples, interval.start);
+        self.keep(&mut loaded, all);
         loaded
     }
 
-    /// The samples of a series inside `range`, one strictly increasing column pair; errs if sources disagree.
+    fn head_reference(&self, series: &MergedSeries) -> Option<u64> {
+        series.members.iter().find_map(|m| match m {
+            Member::Head { head, position, .. } => {
+                let s = self.source.heads.get(*head)?.head.series.get(*position)?;
+                Some(s.reference.0)
+            }
+            Member::Block { .. } => None,
+        })
+    }
+
+    fn keep(&self, loaded: &mut LoadedSeries, run: Run) {
+        loaded.samples = run.floats;
+        if self.kinds == Kinds::All {
+            loaded.histograms = run.histograms;
+        }
+    }
+
+    /// The samples of a series inside `range` in strictly increasing time; errs if parts disagree.
     fn merge_range(
         &self,
         series: &MergedSeries,
         range: Interval,
         loaded: &mut LoadedSeries,
-    ) -> Result<Samples, Conflicting> {
-        let runs = self.read_runs(series, range, loaded);
+    ) -> Result<Run, Conflicting> {
+        let read = read::runs(self, series, range, self.kinds, loaded);
         if self.source.roots.len() > 1
-            && let Some(t_ms) = interleaved_at(self.source, &runs)
+            && let Some(t_ms) = interleaved_at(self.source, &read.runs)
         {
             loaded.ledger.interleaved.push(Conflict { series: series.labels.clone(), t_ms });
         }
-        let mut runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).filter(|s| !s.is_empty()).collect();
-        runs.sort_by_key(|s| s.ts.first().copied());
-        let disjoint = runs.windows(2).all(|w| matches!(w, [a, b] if a.ts.last() < b.ts.first()));
-        if disjoint {
-            let mut iter = runs.into_iter();
-            let mut all = iter.next().unwrap_or_default();
-            for mut run in iter {
-                all.ts.append(&mut run.ts);
-                all.bits.append(&mut run.bits);
-            }
-            return Ok(all);
+        let mut runs: Vec<Run> = read.runs.into_iter().map(|r| r.run).filter(|r| !r.is_empty()).collect();
+        runs.sort_by_key(|r| r.interval().map(|i| i.start));
+        let disjoint = runs.windows(2).all(|w| match w {
+            [a, b] => a.interval().map(|i| i.end) < b.interval().map(|i| i.start),
+            _ => true,
+        });
+        // A histogram that was not decoded may stand where another part has a float: who wins depends on both.
+        let hidden = read
+            .passed_over
+            .iter()
+            .any(|p| runs.iter().any(|r| r.floats.lower_bound(p.start) < r.floats.upper_bound(p.end)));
+        if hidden {
+            return Err(Conflicting);
         }
-        let union = chain::union(&runs);
+        if disjoint {
+            return Ok(runs.into_iter().fold(Run::default(), |mut all, run| {
+                all.append(run);
+                all
+            }));
+        }
+        // The hint of a histogram depends on who was read before it.
+        if runs.iter().any(|r| !r.histograms.is_empty()) {
+            return Err(Conflicting);
+        }
+        let floats: Vec<&Samples> = runs.iter().map(|r| &r.floats).collect();
+        let union = chain::union(&floats);
         if union.conflicts.is_empty() {
             loaded.ledger.duplicates += union.duplicates;
-            return Ok(union.samples);
+            return Ok(Run { floats: union.samples, histograms: Vec::new() });
         }
         Err(Conflicting)
     }
 
-    /// A full read: the order of sources and the choice at every tie are upstream's.
+    /// A full read: the order of parts and the choice at every tie are upstream's.
     fn load_conflicting(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
-        let mut loaded = LoadedSeries { labels: series.labels.clone(), ..LoadedSeries::default() };
-        let mut runs = self.read_runs(series, Interval::ALL, &mut loaded);
-        let order = self.order.get_or_init(|| full_read_order(self.source, &self.wanted));
-        let rank = |block: usize| {
-            order.get(&series.labels).and_then(|o| o.iter().position(|b| *b == block)).unwrap_or(usize::MAX)
+        let mut loaded = LoadedSeries {
+            labels: series.labels.clone(),
+            head_reference: self.head_reference(series),
+            ..LoadedSeries::default()
         };
-        runs.sort_by_key(|(block, _)| rank(*block));
-        let runs: Vec<Samples> = runs.into_iter().map(|(_, s)| s).collect();
-        let union = chain::union(&runs);
+        let read = read::runs(self, series, Interval::ALL, Kinds::All, &mut loaded);
+        let order = self.order.get_or_init(|| full_read_order(self.source, &self.wanted));
+        let rank = |part: Part| {
+            order.get(&series.labels).and_then(|o| o.iter().position(|p| *p == part)).unwrap_or(usize::MAX)
+        };
+        let (duplicates, mut conflicts) = chain::disagreements(read.runs.iter().map(|r| &r.run));
+        let mut parts: BTreeMap<(usize, Part), Vec<read::PartRun>> = BTreeMap::new();
+        for r in read.runs {
+            parts.entry((rank(r.part), r.part)).or_default().push(r);
+        }
+        let runs: Vec<Run> = parts.into_iter().map(|((_, part), runs)| chain::part(part, runs)).collect();
         let served = chain::serve(&runs);
-        let mut conflicts: BTreeSet<i64> = union.conflicts.into_iter().collect();
         conflicts.retain(|t| interval.contains(*t));
-        loaded.ledger.duplicates += union.duplicates;
+        loaded.ledger.duplicates += duplicates;
         loaded.ledger.conflicts =
             conflicts.into_iter().map(|t_ms| Conflict { series: series.labels.clone(), t_ms }).collect();
-        let (lo, hi) = (served.lower_bound(interval.start), served.upper_bound(interval.end));
-        let lo = if reach == Reach::WithHistory { 0 } else { lo };
-        loaded.samples = Samples {
-            ts: served.ts.get(lo..hi).unwrap_or_default().to_vec(),
-            bits: served.bits.get(lo..hi).unwrap_or_default().to_vec(),
-        };
+        let from = if reach == Reach::WithHistory { i64::MIN } else { interval.start };
+        let mut run = Run::default();
+        run.extend(&served, Interval { start: from, end: interval.end });
         if reach == Reach::WithHistory {
-            trim_history(&mut loaded.samples, interval.start);
+            trim_history(&mut run.floats, interval.start);
         }
+        self.keep(&mut loaded, run);
         loaded
-    }
-
-    /// Decodes the chunks of every member that overlap `range`, deletions applied, trimmed to `range`. Each result is
-    /// strictly increasing; a member whose chunks overlap each other gives several.
-    fn read_runs(&self, series: &MergedSeries, range: Interval, loaded: &mut LoadedSeries) -> Vec<(usize, Samples)> {
-        let mut runs = Vec::new();
-        let mut chunk_samples = Samples::default();
-        for member in &series.members {
-            let Some(b) = self.source.blocks.get(member.block) else {
-                continue;
-            };
-            let block = &b.block;
-            let deleted = block.tombstones.of(member.entry.reference);
-            let mut run = Samples::default();
-            let mut count = MemberCount { block: member.block, ..MemberCount::default() };
-            for chunk in member.entry.chunks.iter().filter(|c| c.interval().overlaps(&range)) {
-                if interval_at(deleted, chunk.min_time_ms).is_some_and(|d| d.contains(chunk.max_time_ms)) {
-                    loaded.holes.push(chunk.sound_interval());
-                    // A server drops such a chunk unread; its header is looked at for the account only.
-                    if let Ok(c) = block.chunk(&member.entry, chunk) {
-                        let claimed = claimed_samples(Encoding(c.encoding), c.data()).unwrap_or(0);
-                        count.deleted += claimed;
-                        count.add(Encoding(c.encoding), claimed, c.len + 1);
-                    } else {
-                        count.lost_unknown += 1;
-                    }
-                    continue;
-                }
-                chunk_samples.clear();
-                let (outcome, encoding, bytes) =
-                    block.decode(&member.entry, chunk, &mut chunk_samples, &mut loaded.ledger);
-                let samples = match outcome {
-                    ChunkOutcome::Floats(n) => n as u64,
-                    ChunkOutcome::Histograms(n) => n,
-                    ChunkOutcome::Lost(n) => n.unwrap_or(0),
-                };
-                if let Some(encoding) = encoding {
-                    count.add(encoding, samples, bytes);
-                }
-                if !self.budget.spend(member.block, samples) {
-                    return runs;
-                }
-                match outcome {
-                    ChunkOutcome::Floats(n) => count.floats += n as u64,
-                    ChunkOutcome::Histograms(n) => {
-                        loaded.holes.push(chunk.sound_interval());
-                        count.histograms += n;
-                        continue;
-                    }
-                    ChunkOutcome::Lost(n) => {
-                        loaded.holes.push(chunk.sound_interval());
-                        count.lost += n.unwrap_or(0);
-                        count.lost_unknown += u64::from(n.is_none());
-                        continue;
-                    }
-                }
-                let (lo, hi) = (chunk_samples.lower_bound(range.start), chunk_samples.upper_bound(range.end));
-                let overlaps = match (run.ts.last(), chunk_samples.ts.get(lo)) {
-                    (Some(last), Some(first)) => first <= last,
-                    _ => false,
-                };
-                if overlaps {
-                    loaded.ledger.notes.push(format!(
-                        "{}: chunks of {} overlap inside the block; they are merged like sources",
-                        block.file("index"),
-                        series.labels
-                    ));
-                    runs.push((member.block, std::mem::take(&mut run)));
-                }
-                let ts = chunk_samples.ts.get(lo..hi).unwrap_or_default();
-                let bits = chunk_samples.bits.get(lo..hi).unwrap_or_default();
-                if touches_deletion(deleted, chunk.interval()) {
-                    let cut = deleted.iter().filter(|d| d.overlaps(&chunk.interval()));
-                    loaded.holes.extend(
-                        cut.map(|d| Interval::new(d.start.max(chunk.min_time_ms), d.end.min(chunk.max_time_ms))),
-                    );
-                    for (t, v) in ts.iter().zip(bits) {
-                        if is_deleted(deleted, *t) {
-                            count.deleted += 1;
-                        } else {
-                            run.push(*t, *v);
-                        }
-                    }
-                } else {
-                    run.ts.extend_from_slice(ts);
-                    run.bits.extend_from_slice(bits);
-                }
-            }
-            runs.push((member.block, run));
-            loaded.ledger.deleted += count.deleted;
-            loaded.members.push(count);
-        }
-        runs
     }
 }
 
@@ -374,8 +399,7 @@ fn trim_history(samples: &mut Samples, start: i64) {
     let upto = samples.upper_bound(start);
     let live = samples.iter().take(upto).rposition(|(_, bits)| is_countable(bits));
     if let Some(keep) = live {
-        samples.ts.drain(..keep);
-        samples.bits.drain(..keep);
+        samples.drop_front(keep);
     }
 }
 
@@ -383,13 +407,17 @@ struct Conflicting;
 
 /// Parts of one server have the same timestamps wherever they cover the same time. The first time at which two merged
 /// SOURCEs do not: interleaving two servers would invent counter resets.
-fn interleaved_at(source: &Source, runs: &[(usize, Samples)]) -> Option<i64> {
-    let origin = |block: usize| source.blocks.get(block).map(|b| b.origin);
-    for (i, (block_a, a)) in runs.iter().enumerate() {
-        for (block_b, b) in runs.iter().skip(i + 1) {
-            if origin(*block_a) == origin(*block_b) {
+fn interleaved_at(source: &Source, runs: &[read::PartRun]) -> Option<i64> {
+    let origin = |part: Part| match part {
+        Part::Block(i) => source.blocks.get(i).map(|b| b.origin),
+        Part::Head(i) | Part::Late(i) => source.heads.get(i).map(|h| h.origin),
+    };
+    for (i, a) in runs.iter().enumerate() {
+        for b in runs.iter().skip(i + 1) {
+            if origin(a.part) == origin(b.part) {
                 continue;
             }
+            let (a, b) = (&a.run.floats, &b.run.floats);
             let (Some(lo), Some(hi)) = (a.ts.first().max(b.ts.first()), a.ts.last().min(b.ts.last())) else {
                 continue;
             };
@@ -405,17 +433,4 @@ fn interleaved_at(source: &Source, runs: &[(usize, Samples)]) -> Option<i64> {
         }
     }
     None
-}
-
-/// Deleted intervals are sorted and disjoint, so the one that may hold `t` is found by bisection.
-fn interval_at(deleted: &[Interval], t: i64) -> Option<&Interval> {
-    deleted.get(deleted.partition_point(|d| d.end < t)).filter(|d| d.contains(t))
-}
-
-fn is_deleted(deleted: &[Interval], t: i64) -> bool {
-    interval_at(deleted, t).is_some()
-}
-
-fn touches_deletion(deleted: &[Interval], chunk: Interval) -> bool {
-    deleted.get(deleted.partition_point(|d| d.end < chunk.start)).is_some_and(|d| d.start <= chunk.end)
 }

@@ -1,4 +1,4 @@
-//! What exists: selecting series by matchers and joining one label set across blocks.
+//! What exists: selecting series by matchers and joining one label set across blocks and heads.
 
 mod order;
 
@@ -9,37 +9,74 @@ use rayon::prelude::*;
 use crate::labels::Labels;
 use crate::loss::Ledger;
 use crate::selector::Matcher;
-use crate::source::Source;
+use crate::source::{Part, Source};
 use crate::time::Interval;
-use crate::tsdb::index::SeriesEntry;
+use crate::tsdb::index::{ChunkMeta, SeriesEntry};
 
 pub use order::full_read_order;
 
-/// One label set and every block that has it.
+/// One label set and every part of the source that has it.
 #[derive(Debug, Clone)]
 pub struct MergedSeries {
     /// The identity.
     pub labels: Labels,
-    /// The blocks, in the source's merge order.
+    /// Its parts, in the source's merge order.
     pub members: Vec<Member>,
 }
 
-/// A series in one block.
+/// A series in one part of a source.
 #[derive(Debug, Clone)]
-pub struct Member {
-    /// Position of the block in [`Source::blocks`].
-    pub block: usize,
-    /// Its entry in that block's index.
-    pub entry: SeriesEntry,
+pub enum Member {
+    /// In a block.
+    Block {
+        /// Position of the block in [`Source::blocks`].
+        block: usize,
+        /// Its entry in that block's index.
+        entry: SeriesEntry,
+    },
+    /// In a head.
+    Head {
+        /// Position of the head in [`Source::heads`].
+        head: usize,
+        /// Position in [`crate::head::Head::series`].
+        position: usize,
+        /// The times of its chunks and of what only the logs have.
+        pieces: Vec<Interval>,
+    },
+}
+
+impl Member {
+    /// The part.
+    pub fn part(&self) -> Part {
+        match self {
+            Member::Block { block, .. } => Part::Block(*block),
+            Member::Head { head, .. } => Part::Head(*head),
+        }
+    }
+
+    /// The entry in the index of a block.
+    pub fn entry(&self) -> Option<&SeriesEntry> {
+        match self {
+            Member::Block { entry, .. } => Some(entry),
+            Member::Head { .. } => None,
+        }
+    }
+
+    /// The times of its chunks, and of what the logs of a head have.
+    pub fn pieces(&self) -> impl Iterator<Item = Interval> + '_ {
+        let (chunks, pieces) = match self {
+            Member::Block { entry, .. } => (entry.chunks.as_slice(), &[][..]),
+            Member::Head { pieces, .. } => (&[][..], pieces.as_slice()),
+        };
+        chunks.iter().map(ChunkMeta::interval).chain(pieces.iter().copied())
+    }
 }
 
 impl MergedSeries {
-    /// The times that the chunks cover as the indexes say; `None` without chunks.
+    /// The times that its parts cover as the indexes and logs say; `None` without samples.
     pub fn interval(&self) -> Option<Interval> {
-        let chunks = || self.members.iter().flat_map(|m| m.entry.chunks.iter());
-        let start = chunks().map(|c| c.min_time_ms).min()?;
-        let end = chunks().map(|c| c.max_time_ms).max()?;
-        Some(Interval::new(start, end))
+        let pieces = || self.members.iter().flat_map(Member::pieces);
+        Some(Interval::new(pieces().map(|i| i.start).min()?, pieces().map(|i| i.end).max()?))
     }
 }
 
@@ -52,8 +89,8 @@ pub struct Selection {
     pub ledger: Ledger,
 }
 
-/// Finds all series that satisfy `matchers`: postings first, then the entries of the candidates. No chunk is touched.
-/// Blocks are searched in parallel and gathered in order.
+/// Finds all series that satisfy `matchers`: in blocks postings first, then the entries of the candidates; in heads the
+/// replayed series. No chunk is touched. Blocks are searched in parallel and gathered in order.
 pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
     let found: Vec<_> =
         source.blocks.par_iter().map(|b| b.block.index.as_ref().map(|index| index.select(matchers))).collect();
@@ -82,9 +119,22 @@ pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
                     entry.labels
                 ));
             }
-            merged.entry(entry.labels.clone()).or_default().push(Member { block: i, entry });
+            merged.entry(entry.labels.clone()).or_default().push(Member::Block { block: i, entry });
         }
     }
-    let series = merged.into_iter().map(|(labels, members)| MergedSeries { labels, members }).collect();
+    for (head, h) in source.heads.iter().enumerate() {
+        for (position, s) in h.head.series.iter().enumerate() {
+            if matchers.iter().all(|m| m.matches(s.labels.get(m.name()))) {
+                let member = Member::Head { head, position, pieces: s.pieces() };
+                merged.entry(s.labels.clone()).or_default().push(member);
+            }
+        }
+    }
+    let rank: BTreeMap<Part, usize> = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
+    let in_order = |(labels, mut members): (Labels, Vec<Member>)| {
+        members.sort_by_key(|m| rank.get(&m.part()).copied());
+        MergedSeries { labels, members }
+    };
+    let series = merged.into_iter().map(in_order).collect();
     Selection { series, ledger }
 }

@@ -1,11 +1,13 @@
-//! What is there: finding the TSDB root below a SOURCE, opening its blocks, leaving out what a server would leave out.
+//! What is there: finding the TSDB root below a SOURCE, opening its blocks and its head, leaving out what a server would
+//! leave out.
 //!
-//! One SOURCE is one server. [`Source::open`] gives its blocks in the order in which a serving Prometheus merges them;
+//! One SOURCE is one server. [`Source::open`] gives its parts in the order in which a serving Prometheus merges them;
 //! everything that it does not use is a loss or a note in [`Source::ledger`].
 
 pub mod digest;
 mod discover;
 mod leftovers;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,14 +16,21 @@ use rayon::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
+use crate::head::{self, Head, HeadFiles, HeadOptions, ReplayRules};
+use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
+use crate::selector::Selector;
 use crate::time::Interval;
 use crate::tsdb::block::Block;
 use crate::tsdb::meta::{BlockMeta, MAX_META_BYTES};
 use crate::tsdb::ulid::Ulid;
+use crate::version::{NEWEST, PromVersion};
+
+use sums::HeadTimes;
 
 pub use discover::RootKind;
+pub use sums::SumOrder;
 
 /// How a SOURCE is opened.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +39,8 @@ pub struct OpenOptions {
     pub read_mode: ReadMode,
     /// The TSDB root below the SOURCE, where it holds several.
     pub root: Option<PathBuf>,
+    /// The series that will be asked for. The logs of a head are read once for these, and again for any other.
+    pub wanted: Vec<Selector>,
 }
 
 /// An opened SOURCE: the data of one server.
@@ -43,6 +54,8 @@ pub struct Source {
     pub roots: Vec<PathBuf>,
     /// Blocks in merge order: by start, ties as upstream's sort leaves them (`tsdb/db.go`).
     pub blocks: Vec<SourceBlock>,
+    /// What the servers held beside their blocks: one per data directory with a log.
+    pub heads: Vec<SourceHead>,
     /// Blocks on disk that a server does not serve, and why.
     pub shadowed: Vec<Shadowed>,
     /// What was lost or odd when opening.
@@ -56,6 +69,26 @@ pub struct SourceBlock {
     pub block: Block,
     /// Position of its SOURCE among merged ones; 0 otherwise.
     pub origin: usize,
+}
+
+/// A head and the SOURCE that it came from.
+#[derive(Debug)]
+pub struct SourceHead {
+    /// The replayed head.
+    pub head: Head,
+    /// Position of its SOURCE among merged ones; 0 otherwise.
+    pub origin: usize,
+}
+
+/// A part of a source, which merging takes as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Position in [`Source::blocks`].
+    Block(usize),
+    /// Position in [`Source::heads`]; without its out-of-order samples where those are a part of their own.
+    Head(usize),
+    /// The out-of-order samples of a head, in releases that merge them apart.
+    Late(usize),
 }
 
 /// A block that is on disk and not served.
@@ -114,14 +147,16 @@ impl Source {
         }
         let blocks: Vec<SourceBlock> = blocks.into_iter().map(|block| SourceBlock { block, origin: 0 }).collect();
         let below = root.strip_prefix(path).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut source = Source { name, below, roots: vec![root.clone()], blocks, shadowed: Vec::new(), ledger };
+        let mut source =
+            Source { name, below, roots: vec![root.clone()], blocks, heads: Vec::new(), shadowed: Vec::new(), ledger };
         source.note_oddities(path);
         source.settle_blocks();
         source.check_external_labels()?;
         if kind == RootKind::Tsdb {
             leftovers::report(&root, &mut source);
+            source.open_head(&root, options)?;
         }
-        if source.blocks.is_empty() && source.ledger.losses.is_empty() {
+        if source.blocks.is_empty() && source.heads.is_empty() && source.ledger.losses.is_empty() {
             let beside: Vec<String> = source.ledger.notes.iter().map(|n| format!("\n  {n}")).collect();
             let message = format!("there is no block to read here{}", beside.concat());
             return Err(Error::new(ErrorKind::Missing, message).at(&root).hint(
@@ -139,6 +174,7 @@ impl Source {
             below: String::new(),
             roots: Vec::new(),
             blocks: Vec::new(),
+            heads: Vec::new(),
             shadowed: Vec::new(),
             ledger: Ledger::default(),
         };
@@ -153,8 +189,12 @@ impl Source {
                 for l in source.ledger.losses.iter_mut() {
                     l.file = prefixed(&source.name, &l.file);
                 }
+                for h in &mut source.heads {
+                    h.head.put_below(&source.name);
+                }
             }
             merged.blocks.extend(source.blocks.into_iter().map(|b| SourceBlock { origin, ..b }));
+            merged.heads.extend(source.heads.into_iter().map(|h| SourceHead { origin, ..h }));
             merged.shadowed.append(&mut source.shadowed);
             merged.ledger.absorb(source.ledger);
         }
@@ -162,6 +202,66 @@ impl Source {
         merged.settle_blocks();
         merged.check_external_labels()?;
         Ok(merged)
+    }
+
+    /// Replays the head of a data directory behind the blocks that were cut from it.
+    fn open_head(&mut self, root: &Path, options: &OpenOptions) -> Result<()> {
+        if !head::has_files(root) {
+            return Ok(());
+        }
+        let mut files = HeadFiles::find(root, options.read_mode)?;
+        if files.is_empty() {
+            self.ledger.absorb(std::mem::take(&mut files.ledger));
+            return Ok(());
+        }
+        let cut_from_the_head =
+            self.blocks.iter().filter(|b| b.block.index.is_some() && !b.block.meta.lies_beside_the_head());
+        let keep = |labels: &Labels| options.wanted.iter().any(|s| s.matches(labels));
+        let head = Head::open(
+            files,
+            &HeadOptions {
+                read_mode: options.read_mode,
+                rules: ReplayRules::of(NEWEST),
+                cutoff: cut_from_the_head.map(|b| b.block.meta.max_time_ms).max().unwrap_or(i64::MIN),
+                keep: &keep,
+            },
+        )?;
+        self.heads.push(SourceHead { head, origin: 0 });
+        Ok(())
+    }
+
+    /// The same source as `version` would serve it: its rules for replay and for the order of merging.
+    pub fn follow(mut self, version: PromVersion, wanted: &[Selector]) -> Result<Source> {
+        let rules = ReplayRules::of(version);
+        let keep = |labels: &Labels| wanted.iter().any(|s| s.matches(labels));
+        for h in std::mem::take(&mut self.heads) {
+            self.heads.push(SourceHead { head: h.head.follow(rules, &keep)?, ..h });
+        }
+        Ok(self)
+    }
+
+    /// The parts in the order in which a server hands them to its merge (`tsdb/db.go: Querier`).
+    pub fn merge_order(&self) -> Vec<Part> {
+        let blocks = (0..self.blocks.len()).map(Part::Block);
+        let heads = self.heads.iter().enumerate().flat_map(|(i, h)| {
+            [Some(Part::Head(i)), h.head.rules().late_apart.then_some(Part::Late(i))].into_iter().flatten()
+        });
+        match self.heads.first().is_some_and(|h| h.head.rules().head_first) {
+            true => heads.chain(blocks).collect(),
+            false => blocks.chain(heads).collect(),
+        }
+    }
+
+    /// In which order sums run.
+    pub fn sum_order(&self) -> SumOrder {
+        let head = match self.heads.as_slice() {
+            [h] => {
+                Some(HeadTimes { in_order: h.head.times, late: h.head.late_times, apart: h.head.rules().late_apart })
+            }
+            _ => None,
+        };
+        let blocks = self.blocks.iter().map(|b| (b.block.meta.min_time_ms, b.block.meta.max_time_ms)).collect();
+        SumOrder { head, blocks }
     }
 
     /// Puts blocks in merge order and leaves out what a server deletes: parents of a loadable block and blocks marked
@@ -266,19 +366,21 @@ impl Source {
         if self.below.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.below) }
     }
 
-    /// The span of all chunks as the indexes say; of a block without a readable index as its `meta.json` says.
+    /// The span of all chunks as the indexes say, and of the head; of a block without a readable index as its `meta.json` says.
     pub fn interval(&self) -> Option<Interval> {
         let spans = || self.blocks.iter().map(|b| b.block.covered.unwrap_or_else(|| b.block.meta.interval()));
-        let start = spans().map(|i| i.start).min()?;
-        let end = spans().map(|i| i.end).max()?;
-        Some(Interval::new(start, end))
+        let heads = self.heads.iter().filter_map(|h| h.head.interval());
+        spans().chain(heads).reduce(Interval::hull)
     }
 
-    /// The losses known from opening alone, those of the blocks included.
+    /// The losses known from opening alone, those of the blocks and heads included.
     pub fn opening_ledger(&self) -> Ledger {
         let mut all = self.ledger.clone();
         for b in &self.blocks {
             all.absorb(b.block.opening.clone());
+        }
+        for h in &self.heads {
+            all.absorb(h.head.ledger.clone());
         }
         all.settle();
         all

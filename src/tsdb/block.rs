@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::chunkenc::{Encoding, claimed_samples, xor, xor2};
+use super::chunkenc::{self, Encoding, claimed_samples};
 use super::chunks::{ChunkSlice, Segment, check_header};
 use super::index::{BlockSeriesRef, ChunkMeta, Index, SeriesEntry};
 use super::meta::BlockMeta;
+use super::run::Run;
 use super::tombstones::Tombstones;
 use crate::error::{Error, ErrorKind};
 use crate::loss::{Ledger, Loss};
 use crate::raw::{Fault, FaultKind, FileBytes, ReadMode};
-use crate::sample::Samples;
 use crate::time::Interval;
 
 /// An opened block. Segments are mapped at opening and read chunk by chunk.
@@ -37,9 +37,9 @@ pub struct Block {
 /// What became of the samples of one chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkOutcome {
-    /// Decoded: this many float samples were appended.
+    /// Decoded: this many float samples.
     Floats(usize),
-    /// Native histograms: none of them is a float sample. They are not decoded here yet, so the ledger lists them as lost.
+    /// This many native histograms, which were decoded if they were wanted.
     Histograms(u64),
     /// Lost; the ledger has the reason. The number of samples where the chunk's header could be read.
     Lost(Option<u64>),
@@ -355,15 +355,17 @@ impl Block {
             .map_err(|f| loss(segment.file.clone(), offset, f.error_kind(), f.to_string(), None))
     }
 
-    /// Decodes one chunk's float samples into `out`, tombstones not applied. Losses go to `ledger`. The size is that of
-    /// the encoding byte and the data, 0 where the chunk cannot be read.
+    /// Puts the samples of one chunk into `out`, tombstones not applied; native histograms only if they are wanted. Losses
+    /// go to `ledger`. The size is that of the encoding byte and the data, 0 where the chunk cannot be read.
     pub fn decode(
         &self,
         entry: &SeriesEntry,
         chunk: &ChunkMeta,
-        out: &mut Samples,
+        histograms: bool,
+        out: &mut Run,
         ledger: &mut Ledger,
     ) -> (ChunkOutcome, Option<Encoding>, usize) {
+        out.clear();
         let slice = match self.chunk(entry, chunk) {
             Ok(slice) => slice,
             Err(loss) => {
@@ -371,65 +373,39 @@ impl Block {
                 return (ChunkOutcome::Lost(None), None, 0);
             }
         };
-        let outcome = self.decode_slice(entry, chunk, &slice, out, ledger);
-        (outcome, Some(Encoding(slice.encoding)), slice.len + 1)
-    }
-
-    fn decode_slice(
-        &self,
-        entry: &SeriesEntry,
-        chunk: &ChunkMeta,
-        slice: &ChunkSlice<'_>,
-        out: &mut Samples,
-        ledger: &mut Ledger,
-    ) -> ChunkOutcome {
         let encoding = Encoding(slice.encoding);
         let claimed = claimed_samples(encoding, slice.data());
-        let mut lost = |offset: u64, kind, detail: String, samples| {
-            ledger.losses.push(Loss {
-                file: self.file(&format!("chunks/{}", chunk.reference.file_name())),
-                offset: Some(offset),
-                kind,
-                detail,
-                series: Some(entry.labels.clone()),
-                interval: Some(chunk.sound_interval()),
-                samples,
-            });
-            ChunkOutcome::Lost(samples)
-        };
-        let before = out.len();
-        let decoded = match encoding {
-            Encoding::XOR => xor::decode(slice, out),
-            Encoding::XOR2 => xor2::decode(slice, out, None),
-            e => {
-                let detail = format!("chunks of encoding {} ({}) are not read by this release", e.0, e.name());
-                let outcome = lost(chunk.reference.offset_bytes(), ErrorKind::Unsupported, detail, claimed);
-                return if e.is_histogram() { ChunkOutcome::Histograms(claimed.unwrap_or(0)) } else { outcome };
+        let outcome = match chunkenc::decode(&slice, histograms, out) {
+            Ok(()) if encoding.is_histogram() => ChunkOutcome::Histograms(claimed.unwrap_or(0)),
+            Ok(()) => ChunkOutcome::Floats(out.floats.len()),
+            Err(fault) => {
+                ledger.losses.push(Loss {
+                    file: self.file(&format!("chunks/{}", chunk.reference.file_name())),
+                    offset: Some(fault.offset),
+                    kind: fault.error_kind(),
+                    detail: fault.to_string(),
+                    series: Some(entry.labels.clone()),
+                    interval: Some(chunk.sound_interval()),
+                    samples: claimed,
+                });
+                ChunkOutcome::Lost(claimed)
             }
         };
-        if let Err(fault) = decoded {
-            return lost(fault.offset, fault.error_kind(), fault.to_string(), claimed);
-        }
-        let new = out.ts.get(before..).unwrap_or_default();
-        if !new.is_sorted_by(|a, b| a < b) {
-            let detail = "timestamps inside the chunk do not increase".to_owned();
-            out.ts.truncate(before);
-            out.bits.truncate(before);
-            return lost(chunk.reference.offset_bytes(), ErrorKind::Malformed, detail, claimed);
-        }
-        if let (Some(first), Some(last)) = (new.first(), new.last())
-            && (*first, *last) != (chunk.min_time_ms, chunk.max_time_ms)
+        if let Some(found) = out.interval()
+            && (found.start, found.end) != (chunk.min_time_ms, chunk.max_time_ms)
         {
             ledger.notes.push(format!(
-                "{}: the index says that the chunk at {} byte {} covers {} to {} ms, its samples go from {first} to {last} ms",
+                "{}: the index says that the chunk at {} byte {} covers {} to {} ms, its samples go from {} to {} ms",
                 self.file("index"),
                 chunk.reference.file_name(),
                 chunk.reference.offset_bytes(),
                 chunk.min_time_ms,
                 chunk.max_time_ms,
+                found.start,
+                found.end,
             ));
         }
-        ChunkOutcome::Floats(new.len())
+        (outcome, Some(encoding), slice.len + 1)
     }
 
     /// A file of the block that may not be read: nothing is lost yet, somebody has to grant the permission.

@@ -8,6 +8,7 @@ use super::chunks::{ChunkSlice, HEADER_LEN};
 use super::numbered::{Naming, NumberedFile, list};
 use crate::error::Result;
 use crate::raw::{Cursor, Fault, FaultKind, crc32c};
+use crate::time::Interval;
 
 const MAGIC: u32 = 0x0130_BC91;
 /// The bit of the encoding byte that says that the chunk's samples came too late.
@@ -22,7 +23,7 @@ pub struct HeadSeriesRef(pub u64);
 
 /// A chunk's place in `chunks_head/`: the upper 32 bits are the file's number, the lower 32 the byte offset of the
 /// chunk in it. References grow in the order in which the chunks were written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeadChunkRef(pub u64);
 
 impl HeadChunkRef {
@@ -64,6 +65,13 @@ pub struct HeadChunk {
     pub out_of_order: bool,
     /// The number of samples that its data claim; 0 where that is not known.
     pub samples: u64,
+}
+
+impl HeadChunk {
+    /// The claimed times of its first and last sample, both included, whichever way round they are claimed.
+    pub fn interval(&self) -> Interval {
+        Interval::new(self.min_time_ms.min(self.max_time_ms), self.min_time_ms.max(self.max_time_ms))
+    }
 }
 
 /// Visits every chunk of a head chunk file in order, each after its checksum was verified.

@@ -257,6 +257,14 @@ impl BlockMeta {
         self.parents.iter().map(|p| p.ulid).filter(|u| *u != Ulid::from_parts(0, 0)).collect()
     }
 
+    /// Whether the block was not cut from the head in order, so that its end says nothing about where the head begins
+    /// (`tsdb/db.go: inOrderBlocksMaxTime`).
+    pub fn lies_beside_the_head(&self) -> bool {
+        self.hints
+            .iter()
+            .any(|h| ["from-out-of-order", "from-stale-series", "from-selected-series"].contains(&h.as_str()))
+    }
+
     /// The block's range with both ends included. Blocks are half-open on disk; this is the one place that converts.
     pub fn interval(&self) -> Interval {
         Interval::new(self.min_time_ms, self.max_time_ms.saturating_sub(1).max(self.min_time_ms))

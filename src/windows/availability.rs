@@ -15,7 +15,7 @@ use crate::time::{Interval, TimestampMs};
 use crate::windows::Span;
 use crate::windows::counted::{CountedWindow, Proofs};
 use crate::windows::instead::{self, instead};
-use crate::windows::requests::{Prepared, Requests, prepare};
+use crate::windows::requests::{Prepared, Requests, in_sum_order, prepare};
 use crate::windows::semantics::Semantics;
 use crate::windows::sliding::{self, Sliding};
 use crate::windows::targets::{Coverage, Targets, coverage, restarts_from_counters};
@@ -158,7 +158,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         GoodRule::Bad(bad) => (None, Some(load_side(bad))),
     };
     ledger.absorb(total.ledger);
-    let requests = Requests { total: prepare(total.series, wide, &proofs), good, bad };
+    let requests = Requests { order: source.sum_order(), total: prepare(total.series, wide, &proofs), good, bad };
 
     let health = health(source, question, window, version, &mut ledger, &mut warnings)?;
     let p95_seconds = latency(source, question, window, version, &mut ledger);
@@ -196,7 +196,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         p95_seconds,
         counted,
         undatable,
-        groups: groups(&requests.total, &question.by, version, window, span),
+        groups: groups(&requests, &question.by, version, window, span),
         series,
         coverage,
         loss_effect,
@@ -290,11 +290,13 @@ fn series_figures(total: &Prepared, version: PromVersion, window: Window, span: 
         .collect()
 }
 
-fn groups(total: &Prepared, by: &[String], version: PromVersion, window: Window, span: Span) -> Vec<Group> {
+fn groups(requests: &Requests, by: &[String], version: PromVersion, window: Window, span: Span) -> Vec<Group> {
     /// Increases by PromQL, and the counted sum.
     type Sums = (Vec<f64>, f64);
     let mut groups: BTreeMap<Vec<Box<[u8]>>, Sums> = BTreeMap::new();
-    for (s, c) in total.series.iter().zip(&total.counters) {
+    let total = &requests.total;
+    let pairs: Vec<_> = total.series.iter().zip(&total.counters).collect();
+    for (s, c) in in_sum_order(&requests.order, version, window, &pairs, |(s, _)| s.head_reference) {
         let key = by.iter().map(|name| s.labels.get(name.as_bytes()).into()).collect();
         let (exact, counted) = groups.entry(key).or_default();
         exact.extend(promql::increase(version, window, &s.samples));

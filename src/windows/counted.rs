@@ -7,12 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
-
 use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::{Ledger, Loss};
 use crate::sample::{is_countable, is_stale};
-use crate::samples::{LoadedSeries, Reach, load, load_all};
+use crate::samples::{Kinds, LoadedSeries, Reach, load_all, load_in_batches};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
@@ -145,7 +143,11 @@ impl<'a> Proofs<'a> {
 }
 
 fn has_stale_marker(source: &Source, series: &[MergedSeries]) -> bool {
-    series.par_iter().any(|s| load(source, s, Interval::ALL, Reach::Exact).samples.bits.iter().any(|b| is_stale(*b)))
+    let found = load_in_batches(source, series, Interval::ALL, Kinds::Floats, |_, batch| {
+        let any = batch.series.iter().any(|s| s.samples.bits.iter().any(|b| is_stale(*b)));
+        if any { Err(()) } else { Ok(()) }
+    });
+    found.is_err()
 }
 
 impl Counter {

@@ -25,7 +25,7 @@ pub fn instead(source: &Source, selector: &Selector, selected: Option<Interval>,
     if let Some(all) = source.interval()
         && (!out.is_empty() || all.end <= span.start || all.start > span.end)
     {
-        out.push(format!("the blocks cover {all}"));
+        out.push(format!("the data cover {all}"));
     }
     out
 }
@@ -81,6 +81,8 @@ pub fn metric_names(source: &Source) -> BTreeSet<String> {
             None => names.extend(index.scan().series.iter().map(|s| s.labels.get_text("__name__"))),
         }
     }
+    let in_heads = source.heads.iter().flat_map(|h| &h.head.series);
+    names.extend(in_heads.map(|s| s.labels.get_text("__name__")));
     names
 }
 

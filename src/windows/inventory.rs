@@ -1,30 +1,28 @@
-//! What a SOURCE holds, read in full: blocks with their accounts, metrics by size, targets, damage.
+//! What a SOURCE holds, read in full: blocks and heads with their accounts, metrics by size, targets, damage.
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
 use crate::labels::METRIC_NAME;
 use crate::loss::Ledger;
-use crate::samples::{EncodingCount, MemberCount, Reach, exclusive_chunks, load};
-use crate::series::{MergedSeries, select};
-use crate::source::Source;
+use crate::samples::{EncodingCount, Kinds, LoadedSeries, MemberCount, exclusive_chunks, load_in_batches};
+use crate::series::{Member, select};
+use crate::source::{Part, Source};
 use crate::time::Interval;
 use crate::tsdb::chunkenc::Encoding;
 use crate::windows::Span;
 use crate::windows::semantics::{Semantics, SemanticsChoice, resolve};
 use crate::windows::targets::{Coverage, Targets, coverage};
 
-/// One block, read in full.
-#[derive(Debug, Clone, Default)]
-pub struct BlockAccount {
+/// One block or head, read in full.
+#[derive(Debug, Clone)]
+pub struct PartAccount {
     /// What its chunks hold.
     pub count: MemberCount,
-    /// Series in its index.
+    /// Its series.
     pub series: u64,
-    /// Chunks that its index names.
+    /// Chunks that its index names, or that are mapped.
     pub chunks: u64,
-    /// First and last time of a chunk as the index says.
+    /// First and last time of a chunk as the index says, or of anything in a head.
     pub chunk_interval: Option<Interval>,
     /// Where the account and `meta.json` disagree, and which side lies.
     pub disagreements: Vec<String>,
@@ -47,15 +45,19 @@ pub struct MetricSize {
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// In the order of [`Source::blocks`].
-    pub blocks: Vec<BlockAccount>,
+    pub blocks: Vec<PartAccount>,
+    /// In the order of [`Source::heads`].
+    pub heads: Vec<PartAccount>,
     /// Metrics, the largest first.
     pub metrics: Vec<MetricSize>,
     /// Series over all blocks, each label set once.
     pub series: u64,
     /// Float samples served after merging and deletions.
     pub served: u64,
-    /// Native histogram samples found.
+    /// Native histograms served after merging and deletions.
     pub histograms: u64,
+    /// Samples of all kinds on disk, in every block, mapped chunk and log, repetitions, deleted and refused ones included.
+    pub physical: u64,
     /// First and last sample served.
     pub interval: Option<Interval>,
     /// Targets with their scrapes over all of the data; `None` without data.
@@ -66,58 +68,86 @@ pub struct Inventory {
     pub ledger: Ledger,
 }
 
-struct SeriesAccount {
-    served: u64,
-    interval: Option<Interval>,
-    members: Vec<MemberCount>,
-    ledger: Ledger,
+impl PartAccount {
+    fn new(part: Part) -> PartAccount {
+        PartAccount {
+            count: MemberCount::new(part),
+            series: 0,
+            chunks: 0,
+            chunk_interval: None,
+            disagreements: Vec::new(),
+        }
+    }
+
+    fn part_of(parts: &mut Parts, part: Part) -> Option<&mut PartAccount> {
+        match part {
+            Part::Block(i) => parts.blocks.get_mut(i),
+            Part::Head(i) | Part::Late(i) => parts.heads.get_mut(i),
+        }
+    }
 }
 
-/// Reads all of `source`, series by series in parallel; memory holds the series' labels and one series' samples per
-/// thread.
+struct Parts {
+    blocks: Vec<PartAccount>,
+    heads: Vec<PartAccount>,
+}
+
+/// Reads all of `source`, in batches of series; memory holds the series' labels and one batch's samples.
 pub fn take(source: &Source) -> Inventory {
     let selection = select(source, &[]);
     let mut ledger = source.opening_ledger();
     let exclusive = exclusive_chunks(source, &selection.series, &mut ledger);
-    let accounts: Vec<SeriesAccount> = exclusive.par_iter().map(|s| account(source, s)).collect();
     ledger.absorb(selection.ledger.clone());
-    let mut blocks: Vec<BlockAccount> = source.blocks.iter().map(|_| BlockAccount::default()).collect();
+    let mut parts = Parts {
+        blocks: (0..source.blocks.len()).map(|i| PartAccount::new(Part::Block(i))).collect(),
+        heads: (0..source.heads.len()).map(|i| PartAccount::new(Part::Head(i))).collect(),
+    };
     let mut metrics: BTreeMap<String, MetricSize> = BTreeMap::new();
     let (mut served, mut histograms) = (0, 0);
     let mut interval: Option<Interval> = None;
-    for (series, account) in selection.series.iter().zip(accounts) {
+    let mut account = |at: usize, loaded: LoadedSeries| {
+        let Some(series) = selection.series.get(at) else { return };
+        let (floats, hists) = (loaded.samples.len() as u64, loaded.histograms.len() as u64);
         let name = String::from_utf8_lossy(series.labels.get(METRIC_NAME)).into_owned();
         let metric = metrics.entry(name.clone()).or_default();
         metric.name = name;
         metric.series += 1;
-        metric.samples += account.served;
-        served += account.served;
-        for m in &account.members {
-            histograms += m.histograms;
-            metric.samples += m.histograms;
+        metric.samples += floats + hists;
+        (served, histograms) = (served + floats, histograms + hists);
+        for m in &loaded.members {
             metric.bytes += m.encodings.values().map(|e| e.bytes).sum::<u64>();
         }
-        if let Some(i) = account.interval {
-            let all = interval.get_or_insert(i);
-            *all = all.hull(i);
+        let floats = loaded.samples.ts.first().copied().zip(loaded.samples.ts.last().copied());
+        let hists = loaded.histograms.first().map(|h| h.t_ms).zip(loaded.histograms.last().map(|h| h.t_ms));
+        for (first, last) in floats.into_iter().chain(hists) {
+            let i = Interval::new(first, last);
+            interval = Some(interval.map_or(i, |all| all.hull(i)));
         }
         for m in &series.members {
-            if let Some(b) = blocks.get_mut(m.block) {
-                b.series += 1;
-                b.chunks += m.entry.chunks.len() as u64;
-                for c in &m.entry.chunks {
-                    let all = b.chunk_interval.get_or_insert(c.interval());
-                    *all = all.hull(c.interval());
-                }
+            let Some(of) = PartAccount::part_of(&mut parts, m.part()) else { continue };
+            of.series += 1;
+            of.chunks += chunks(source, m);
+            for i in m.pieces() {
+                of.chunk_interval = Some(of.chunk_interval.map_or(i, |all| all.hull(i)));
             }
         }
-        for m in account.members {
-            if let Some(b) = blocks.get_mut(m.block) {
-                absorb(&mut b.count, m);
+        for m in loaded.members {
+            if let Some(of) = PartAccount::part_of(&mut parts, m.part) {
+                absorb(&mut of.count, m);
             }
         }
-        ledger.absorb(account.ledger);
-    }
+    };
+    let _ = load_in_batches(source, &exclusive, Interval::ALL, Kinds::All, |from, batch| {
+        for (i, loaded) in batch.series.into_iter().enumerate() {
+            account(from + i, loaded);
+        }
+        ledger.absorb(batch.ledger);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let Parts { mut blocks, heads } = parts;
+    let in_blocks: u64 = blocks.iter().flat_map(|b| b.count.encodings.values()).map(|e| e.samples).sum();
+    let in_heads: u64 = heads.iter().flat_map(|h| h.count.encodings.values()).map(|e| e.samples).sum();
+    let in_logs: u64 = source.heads.iter().map(|h| h.head.account.samples + h.head.late_account.samples).sum();
     for (b, account) in source.blocks.iter().zip(&mut blocks) {
         if b.block.index.is_some() {
             account.disagreements = disagreements(&b.block, account);
@@ -131,6 +161,8 @@ pub fn take(source: &Source) -> Inventory {
         coverage: span.map(|span| coverage(&Targets::load(source, &[], span, None), span, &[])),
         semantics: span.map(|span| resolve(SemanticsChoice::Auto, source, span)),
         blocks,
+        heads,
+        physical: in_blocks + in_heads + in_logs,
         metrics,
         series: selection.series.len() as u64,
         served,
@@ -140,18 +172,21 @@ pub fn take(source: &Source) -> Inventory {
     }
 }
 
-fn account(source: &Source, series: &MergedSeries) -> SeriesAccount {
-    let loaded = load(source, series, Interval::ALL, Reach::Exact);
-    let interval = match (loaded.samples.ts.first(), loaded.samples.ts.last()) {
-        (Some(a), Some(b)) => Some(Interval::new(*a, *b)),
-        _ => None,
-    };
-    SeriesAccount { served: loaded.samples.len() as u64, interval, members: loaded.members, ledger: loaded.ledger }
+/// Chunks of a series in one part.
+fn chunks(source: &Source, member: &Member) -> u64 {
+    match member {
+        Member::Block { entry, .. } => entry.chunks.len() as u64,
+        Member::Head { head, position, .. } => {
+            let series = source.heads.get(*head).and_then(|h| h.head.series.get(*position));
+            series.map_or(0, |s| (s.chunks.len() + s.late_chunks.len()) as u64)
+        }
+    }
 }
 
 fn absorb(into: &mut MemberCount, from: MemberCount) {
     into.floats += from.floats;
     into.histograms += from.histograms;
+    into.logged += from.logged;
     into.deleted += from.deleted;
     into.lost += from.lost;
     into.lost_unknown += from.lost_unknown;
@@ -164,7 +199,7 @@ fn absorb(into: &mut MemberCount, from: MemberCount) {
 }
 
 /// Samples found plus samples lost should make what `meta.json` says.
-fn disagreements(block: &crate::tsdb::Block, account: &BlockAccount) -> Vec<String> {
+fn disagreements(block: &crate::tsdb::Block, account: &PartAccount) -> Vec<String> {
     let stats = &block.meta.stats;
     let mut out = Vec::new();
     let found: u64 = account.count.encodings.values().map(|e| e.samples).sum();
@@ -194,11 +229,11 @@ fn disagreements(block: &crate::tsdb::Block, account: &BlockAccount) -> Vec<Stri
     out
 }
 
-/// All encodings of all blocks.
+/// All encodings of all chunks.
 pub fn encodings(inventory: &Inventory) -> BTreeMap<Encoding, EncodingCount> {
-    let mut all = MemberCount::default();
-    for b in &inventory.blocks {
-        absorb(&mut all, MemberCount { encodings: b.count.encodings.clone(), ..MemberCount::default() });
+    let mut all = MemberCount::new(Part::Block(0));
+    for part in inventory.blocks.iter().chain(&inventory.heads) {
+        absorb(&mut all, part.count.clone());
     }
     all.encodings
 }

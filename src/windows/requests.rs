@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::promql::{self, PromVersion, Window};
 use crate::samples::LoadedSeries;
 use crate::selector::Selector;
+use crate::source::SumOrder;
 use crate::time::DurationMs;
 use crate::windows::Span;
 use crate::windows::counted::{Counter, Proofs};
@@ -64,6 +65,28 @@ impl Question {
     }
 }
 
+impl Question {
+    /// Every selection that an answer takes, so that a source can be opened for it.
+    pub fn selectors(&self) -> Vec<Selector> {
+        let mut all = vec![self.total.clone()];
+        match &self.rule {
+            GoodRule::Preset { good, bad } => all.extend([good.clone(), bad.clone()]),
+            GoodRule::Good(one) | GoodRule::Bad(one) => all.push(one.clone()),
+        }
+        all.extend(self.health.clone());
+        all.extend(self.latency.clone());
+        all.extend(about_targets(&self.total));
+        all
+    }
+}
+
+/// What says when targets were scraped and started, when the selected counters began, and which release scraped them.
+pub(super) fn about_targets(selected: &Selector) -> Vec<Selector> {
+    let created = selected.metric_name().and_then(|n| n.strip_suffix("_total").map(|n| format!("{n}_created")));
+    let names = ["up", "process_start_time_seconds", "prometheus_build_info"].into_iter().map(str::to_owned);
+    names.chain(created).map(|n| Selector::metric(&n)).collect()
+}
+
 /// The figures of one window by one way of counting. `None` is "no result", as PromQL has it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figures {
@@ -99,8 +122,9 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// `sum(increase(…[R]))`.
-    pub fn exact(&self, version: PromVersion, window: Window) -> Option<f64> {
-        promql::sum(version, self.series.iter().filter_map(|s| promql::increase(version, window, &s.samples)))
+    pub fn exact(&self, order: &SumOrder, version: PromVersion, window: Window) -> Option<f64> {
+        let series = in_sum_order(order, version, window, &self.series, |s| s.head_reference);
+        promql::sum(version, series.into_iter().filter_map(|s| promql::increase(version, window, &s.samples)))
     }
 
     /// The sum of counted increments in series order; `None` where no series has a sample in the window.
@@ -119,6 +143,7 @@ impl Prepared {
 /// The selections of a question, loaded once.
 #[derive(Debug)]
 pub(crate) struct Requests {
+    pub order: SumOrder,
     pub total: Prepared,
     pub good: Option<Prepared>,
     pub bad: Option<Prepared>,
@@ -127,8 +152,8 @@ pub(crate) struct Requests {
 impl Requests {
     /// All figures of a window by PromQL.
     pub fn exact(&self, version: PromVersion, window: Window) -> Figures {
-        let of = |p: &Option<Prepared>| p.as_ref().map(|p| p.exact(version, window));
-        Requests::complete(self.total.exact(version, window), of(&self.good), of(&self.bad))
+        let of = |p: &Prepared| p.exact(&self.order, version, window);
+        Requests::complete(of(&self.total), self.good.as_ref().map(of), self.bad.as_ref().map(of))
     }
 
     /// All figures of a window by counting.
@@ -148,6 +173,21 @@ impl Requests {
         };
         Figures { total, good, bad }
     }
+}
+
+/// The series in the order in which a server adds them up for `window`; they are in label order.
+pub(super) fn in_sum_order<'a, S>(
+    order: &SumOrder,
+    version: PromVersion,
+    window: Window,
+    series: &'a [S],
+    reference: impl Fn(&S) -> Option<u64>,
+) -> Vec<&'a S> {
+    let mut list: Vec<&S> = series.iter().collect();
+    if order.by_reference(window.query_interval(version)) {
+        list.sort_by_key(|s| reference(s));
+    }
+    list
 }
 
 /// Makes a selection ready; the proofs must be those of the same source.

@@ -61,6 +61,16 @@ impl Semantics {
     }
 }
 
+/// The release whose rules the source itself follows: how a head is replayed and in which order parts are merged.
+pub fn storage_release(choice: SemanticsChoice, source: &Source) -> PromVersion {
+    if let SemanticsChoice::Prometheus(version) = choice {
+        return version.known().unwrap_or(NEWEST);
+    }
+    source
+        .interval()
+        .map_or(NEWEST, |i| from_data(source, Span { start: i.start.saturating_sub(1), end: i.end }, false).version)
+}
+
 /// Settles the rules for a window of `source`.
 pub fn resolve(choice: SemanticsChoice, source: &Source, span: Span) -> Semantics {
     match choice {

@@ -9,10 +9,10 @@ use crate::error::Result;
 use crate::promql::{PromVersion, Window, extrapolate};
 use crate::sample::is_stale;
 use crate::samples::LoadedSeries;
-use crate::source::Source;
+use crate::source::{Source, SumOrder};
 use crate::time::{DurationMs, TimestampMs};
 use crate::windows::Span;
-use crate::windows::requests::{Figures, Prepared, Question, Requests};
+use crate::windows::requests::{Figures, Prepared, Question, Requests, in_sum_order};
 use crate::windows::semantics::Semantics;
 use crate::windows::vitals::health_and_latency;
 
@@ -77,8 +77,8 @@ pub(super) fn evaluate(
                 requests.counted(Span { start: end.saturating_sub(length), end: *end })
             } else {
                 let window = Window { end: *end, range };
-                let of = |p: &Option<Indexed<'_>>| p.as_ref().map(|p| p.increase_sum(version, window));
-                Requests::complete(total.increase_sum(version, window), of(&good), of(&bad))
+                let of = |p: &Indexed<'_>| p.increase_sum(&requests.order, version, window);
+                Requests::complete(of(&total), good.as_ref().map(of), bad.as_ref().map(of))
             };
             SlidingWindow { end_ms: *end, figures }
         })
@@ -119,6 +119,7 @@ struct IndexedSeries<'a> {
     bits: std::borrow::Cow<'a, [u64]>,
     /// Positions whose value is below the one before, ascending.
     resets: Vec<usize>,
+    head_reference: Option<u64>,
 }
 
 impl Indexed<'_> {
@@ -127,8 +128,9 @@ impl Indexed<'_> {
     }
 
     /// `sum(increase(…[R]))`, the same bits as [`Prepared::exact`].
-    fn increase_sum(&self, version: PromVersion, window: Window) -> Option<f64> {
-        crate::promql::sum(version, self.0.iter().filter_map(|s| s.increase(version, window)))
+    fn increase_sum(&self, order: &SumOrder, version: PromVersion, window: Window) -> Option<f64> {
+        let series = in_sum_order(order, version, window, &self.0, |s| s.head_reference);
+        crate::promql::sum(version, series.into_iter().filter_map(|s| s.increase(version, window)))
     }
 }
 
@@ -146,7 +148,7 @@ impl IndexedSeries<'_> {
             .filter(|(_, w)| matches!(w, [a, b] if f64::from_bits(*b) < f64::from_bits(*a)))
             .map(|(i, _)| i + 1)
             .collect();
-        IndexedSeries { ts, bits, resets }
+        IndexedSeries { ts, bits, resets, head_reference: series.head_reference }
     }
 
     fn increase(&self, version: PromVersion, window: Window) -> Option<f64> {

@@ -50,6 +50,13 @@ impl Question {
             ends_at_newest: false,
         }
     }
+
+    /// Every selection that an answer takes, so that a source can be opened for it.
+    pub fn selectors(&self) -> Vec<Selector> {
+        let mut all = vec![self.switches.clone(), self.version_info.clone()];
+        all.extend(super::requests::about_targets(&self.switches));
+        all
+    }
 }
 
 /// The event: one increment of a switch counter.

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::Ledger;
 use crate::sample::{Samples, is_stale};
-use crate::samples::{LoadedSeries, Reach, load, load_all};
+use crate::samples::{Kinds, LoadedSeries, Reach, load_all, load_in_batches};
 use crate::selector::Selector;
-use crate::series::select;
+use crate::series::{MergedSeries, select};
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::windows::Span;
@@ -118,28 +118,26 @@ impl Targets {
         let history = selected.iter().filter_map(|s| s.samples.ts.first()).min().copied().unwrap_or(span.start);
         // The scrape interval and the first scrape are facts about all of the data, so that every window of a source
         // sees the same; only what the window needs is kept.
-        let loaded: Vec<(Target, Ledger)> = wanted
-            .par_iter()
-            .filter_map(|i| found.series.get(*i))
-            .map(|series| {
-                let mut up = load(source, series, Interval::ALL, Reach::Exact);
-                let mut target = Target {
-                    labels: series.labels.without_name(),
-                    has_up: true,
-                    first_up_ms: up.samples.iter().find(|(_, b)| f64::from_bits(*b) == 1.0).map(|(t, _)| t),
-                    has_stale_markers: up.samples.bits.iter().any(|b| is_stale(*b)),
-                    interval_ms: interval.or_else(|| most_frequent_spacing(&up.samples.ts)),
-                    ..Target::default()
-                };
-                keep_for_window(&mut up.samples, history.min(span.start), span.end);
-                target.up = up.samples;
-                (target, up.ledger)
-            })
-            .collect();
-        for (target, ledger) in loaded {
-            all.targets.push(target);
-            all.ledger.absorb(ledger);
-        }
+        let chosen: Vec<MergedSeries> = wanted.iter().filter_map(|i| found.series.get(*i)).cloned().collect();
+        let target = |mut up: LoadedSeries| {
+            let mut target = Target {
+                labels: up.labels.without_name(),
+                has_up: true,
+                first_up_ms: up.samples.iter().find(|(_, b)| f64::from_bits(*b) == 1.0).map(|(t, _)| t),
+                has_stale_markers: up.samples.bits.iter().any(|b| is_stale(*b)),
+                interval_ms: interval.or_else(|| most_frequent_spacing(&up.samples.ts)),
+                ..Target::default()
+            };
+            keep_for_window(&mut up.samples, history.min(span.start), span.end);
+            target.up = up.samples;
+            target
+        };
+        let _ = load_in_batches(source, &chosen, Interval::ALL, Kinds::Floats, |_, batch| {
+            all.ledger.absorb(batch.ledger);
+            let targets: Vec<Target> = batch.series.into_par_iter().map(target).collect();
+            all.targets.extend(targets);
+            Ok::<(), std::convert::Infallible>(())
+        });
         if all.targets.is_empty() {
             all.targets = from_selected(selected, interval);
         }
@@ -179,10 +177,8 @@ impl Targets {
 fn keep_for_window(up: &mut Samples, start: TimestampMs, end: TimestampMs) {
     let from = up.upper_bound(start).saturating_sub(1);
     let to = up.upper_bound(end.saturating_add(LOOK_AHEAD_MS));
-    up.ts.truncate(to);
-    up.bits.truncate(to);
-    up.ts.drain(..from.min(to));
-    up.bits.drain(..from.min(to));
+    up.truncate(to);
+    up.drop_front(from.min(to));
     up.ts.shrink_to_fit();
     up.bits.shrink_to_fit();
 }
@@ -265,7 +261,7 @@ fn merge_times(a: Samples, b: Samples) -> Samples {
     pairs.sort_by_key(|p| p.0);
     pairs.dedup_by_key(|p| p.0);
     let (ts, bits) = pairs.into_iter().unzip();
-    Samples { ts, bits }
+    Samples::new(ts, bits)
 }
 
 /// How much of a window was scraped.
@@ -481,7 +477,7 @@ mod tests {
 
     fn target(ts: &[i64], values: &[f64], interval: i64) -> Target {
         Target {
-            up: Samples { ts: ts.to_vec(), bits: values.iter().map(|v| v.to_bits()).collect() },
+            up: Samples::new(ts.to_vec(), values.iter().map(|v| v.to_bits()).collect()),
             has_up: true,
             interval_ms: Some(interval),
             ..Target::default()

@@ -9,7 +9,7 @@ use crate::promql::{self, Bucket, PromVersion, Window};
 use crate::samples::{Reach, load_all};
 use crate::source::Source;
 use crate::time::Interval;
-use crate::windows::requests::Question;
+use crate::windows::requests::{Question, in_sum_order};
 
 /// The quantile of the live script.
 pub const LATENCY_QUANTILE: f64 = 0.95;
@@ -74,7 +74,7 @@ pub(super) fn latency(
     // Groups keep the order of their first series, as the engine's results do.
     let mut les: Vec<&[u8]> = Vec::new();
     let mut rates: BTreeMap<&[u8], Vec<f64>> = BTreeMap::new();
-    for s in &loaded.series {
+    for s in in_sum_order(&source.sum_order(), version, window, &loaded.series, |s| s.head_reference) {
         if let Some(rate) = promql::rate(version, window, &s.samples) {
             let le = s.labels.get(b"le");
             let group = rates.entry(le).or_default();

@@ -286,7 +286,7 @@ fn samples(range: Interval) -> impl Strategy<Value = Samples> {
         ts.sort_unstable();
         ts.dedup();
         let values = runs.iter().cycle().flat_map(|(v, n)| std::iter::repeat_n(*v, *n));
-        Samples { bits: values.take(ts.len()).collect(), ts }
+        Samples::new(ts.clone(), values.take(ts.len()).collect())
     })
 }
 
@@ -373,7 +373,7 @@ fn up() -> Labels {
 }
 
 fn three() -> Samples {
-    Samples { ts: vec![0, 15_000, 30_000], bits: vec![1, 1, 2] }
+    Samples::new(vec![0, 15_000, 30_000], vec![1, 1, 2])
 }
 
 #[test]

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms from left to right, as drawn in `src/lib.rs`: each may use those before it and the flat files.
-const ROOMS: [&str; 11] =
-    ["raw", "tsdb", "wal", "source", "series", "samples", "promql", "windows", "verdict", "report", "cli"];
+const ROOMS: [&str; 12] =
+    ["raw", "tsdb", "wal", "head", "source", "series", "samples", "promql", "windows", "verdict", "report", "cli"];
 /// Flat files use only each other.
-const FLAT: [&str; 8] = ["error", "gosort", "labels", "loss", "sample", "selector", "time", "re2"];
+const FLAT: [&str; 9] = ["error", "gosort", "labels", "loss", "sample", "selector", "time", "re2", "version"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -251,7 +251,7 @@ fn a_loss_between_two_good_samples_is_bounded() {
     let clean = std::fs::read(&segment).unwrap();
     let source = Source::open(dir.path(), &OpenOptions::default()).unwrap();
     let requests = promproof::series::select(&source, promproof::selector::Selector::metric(REQUESTS).matchers());
-    let chunks = requests.series[0].members[0].entry.chunks.clone();
+    let chunks = requests.series[0].members[0].entry().unwrap().chunks.clone();
     assert_eq!(chunks.len(), 4);
     drop(source);
     let judged = |chunk: usize, from: i64, to: i64| {

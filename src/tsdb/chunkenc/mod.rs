@@ -6,6 +6,10 @@ pub mod histogram;
 pub mod xor;
 pub mod xor2;
 
+use super::chunks::ChunkSlice;
+use super::run::Run;
+use crate::raw::{Fault, FaultKind};
+
 /// The encoding byte of a chunk. Unknown values survive and print; they become losses, never defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Encoding(pub u8);
@@ -40,6 +44,14 @@ impl Encoding {
         }
     }
 
+    /// What a chunk of an encoding that is not read is called in a fault.
+    fn field(self) -> &'static str {
+        match self {
+            Encoding::THANOS_AGGR => "encoding of a downsampled chunk of Thanos (AGGR)",
+            _ => "encoding of the chunk",
+        }
+    }
+
     /// Whether chunks of this encoding hold native histograms, never floats.
     pub fn is_histogram(self) -> bool {
         matches!(
@@ -47,6 +59,45 @@ impl Encoding {
             Encoding::HISTOGRAM | Encoding::FLOAT_HISTOGRAM | Encoding::HISTOGRAM_ST | Encoding::FLOAT_HISTOGRAM_ST
         )
     }
+}
+
+/// Puts the samples of a chunk into `out`, whatever it held before. Native histograms are decoded only if they are wanted;
+/// otherwise `out` is empty for them.
+///
+/// Errs if the chunk breaks its format, if its encoding is not known, or if times inside it do not increase.
+pub fn decode(chunk: &ChunkSlice<'_>, histograms: bool, out: &mut Run) -> Result<(), Fault> {
+    out.clear();
+    let encoding = Encoding(chunk.encoding);
+    let ordered = match encoding {
+        Encoding::XOR => {
+            xor::decode(chunk, &mut out.floats)?;
+            out.floats.ts.is_sorted_by(|a, b| a < b)
+        }
+        Encoding::XOR2 => {
+            let mut starts = Vec::new();
+            xor2::decode(chunk, &mut out.floats, Some(&mut starts))?;
+            if starts.iter().any(|s| *s != 0) {
+                out.floats.starts = starts;
+            }
+            out.floats.ts.is_sorted_by(|a, b| a < b)
+        }
+        e if e.is_histogram() => {
+            if histograms {
+                out.histograms = histogram::decode(chunk)?;
+            }
+            out.histograms.is_sorted_by(|a, b| a.t_ms < b.t_ms)
+        }
+        e => {
+            let kind = FaultKind::Unsupported { found: u64::from(e.0) };
+            return Err(Fault::new(chunk.offset, e.field(), kind));
+        }
+    };
+    if ordered {
+        return Ok(());
+    }
+    out.clear();
+    let kind = FaultKind::Malformed { found: 0, rule: "they must increase inside a chunk" };
+    Err(Fault::new(chunk.offset, "timestamps", kind))
 }
 
 /// The number of samples that a chunk's header claims, for accounting losses; `None` if there is no header.

@@ -306,7 +306,7 @@ mod tests {
         let chunk = ChunkSlice { encoding: 4, window: &data, len: data.len(), offset: 0, crc: 0 };
         let mut out = Samples::default();
         decode(&chunk, &mut out, None).unwrap();
-        assert_eq!(out, Samples { ts: vec![0, 5], bits: vec![STALE_NAN_BITS, 0] });
+        assert_eq!(out, Samples::new(vec![0, 5], vec![STALE_NAN_BITS, 0]));
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub struct WriteStats {
 /// # let parent = tempfile::tempdir().map_err(|e| promproof::Error::io(".".as_ref(), "create it", &e))?;
 /// let mut writer = BlockWriter::create(parent.path(), Ulid::from_parts(1_763_553_600_000, 1), 0, 7_200_000)?;
 /// let up = Labels::from_pairs([("__name__", "up"), ("job", "recommender")]);
-/// let samples = Samples { ts: vec![0, 15_000], bits: vec![1f64.to_bits(), 0f64.to_bits()] };
+/// let samples = Samples::new(vec![0, 15_000], vec![1f64.to_bits(), 0f64.to_bits()]);
 /// writer.add_series(&up, &samples)?;
 /// let stats = writer.finish()?;
 /// assert_eq!((stats.series, stats.chunks, stats.float_samples), (1, 1, 2));

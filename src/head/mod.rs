@@ -1,0 +1,574 @@
+//! The head: what a server had in memory and on disk beside its blocks, replayed from the write-ahead log, the mapped
+//! chunks and the out-of-order log as a restarted server would (`tsdb/head.go: Init`).
+//!
+//! Opening reads every log once and keeps, for each series, how many samples it has and when; the samples themselves are
+//! kept for the series that were asked for and read again for others, so that memory follows the question.
+
+mod files;
+mod mapped;
+mod replay;
+mod rules;
+mod series;
+mod units;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::error::{ErrorKind, Result};
+use crate::labels::Labels;
+use crate::loss::{Ledger, Loss};
+use crate::raw::{FileBytes, ReadMode};
+use crate::time::Interval;
+use crate::tsdb::chunks::ChunkSlice;
+use crate::tsdb::head_chunks::{self, HeadChunk};
+use files::unreadable;
+use mapped::Mapped;
+use replay::{Replay, Replayed};
+use units::{Entry, Log, read_segment};
+
+pub use files::{ChunkFile, HeadFiles, LogFile};
+pub use replay::Account;
+pub use rules::ReplayRules;
+pub use series::{HeadSeries, LogSamples, Metadata, Outline};
+
+/// A record may be as long as this when decompressed. Real ones have a few megabytes.
+const MAX_RECORD: u64 = 1 << 28;
+/// A log may unfold to this many times its bytes, and the first bytes to that: real ones reach 5.
+const MAX_RATIO: u64 = 64;
+const FREE_BYTES: u64 = 1 << 26;
+
+/// How a head is opened.
+pub struct HeadOptions<'a> {
+    /// Maps or plain reads.
+    pub read_mode: ReadMode,
+    /// Whose rules the replay follows.
+    pub rules: ReplayRules,
+    /// The end of the newest block that was cut from a head, in ms; samples before it are in blocks. `i64::MIN` without one.
+    pub cutoff: i64,
+    /// The series whose samples are kept.
+    pub keep: &'a (dyn Fn(&Labels) -> bool + Sync),
+}
+
+/// The head of one data directory, replayed.
+#[derive(Debug)]
+pub struct Head {
+    files: HeadFiles,
+    mapped: Mapped,
+    rules: ReplayRules,
+    read_mode: ReadMode,
+    first_cutoff: i64,
+    /// The series that a restarted server has, by reference, without their samples.
+    pub series: Vec<HeadSeries>,
+    /// Samples that were kept, for each of [`Head::series`].
+    kept: Vec<Option<LogSamples>>,
+    /// What became of the write-ahead log's samples.
+    pub account: Account,
+    /// What became of the out-of-order log's samples.
+    pub late_account: Account,
+    /// First and last sample in order, as a server tells whether a query reaches the head; the start is not before the
+    /// cutoff. `None` where nothing is in the head.
+    pub times: Option<Interval>,
+    /// The same for out-of-order samples.
+    pub late_times: Option<Interval>,
+    /// Samples before this are in blocks.
+    pub cutoff: i64,
+    /// Whether another release would make something else of these files.
+    pub depends_on_release: bool,
+    /// What was odd about the files before any was read.
+    found: Ledger,
+    /// What was lost or odd.
+    pub ledger: Ledger,
+}
+
+impl Head {
+    /// Replays the files. Errs where the operating system does not let them be read; damage goes to the ledger.
+    pub fn open(mut files: HeadFiles, options: &HeadOptions<'_>) -> Result<Head> {
+        let found = std::mem::take(&mut files.ledger);
+        let mut ledger = found.clone();
+        let mut mapped = Mapped::load(&files.chunks, options.cutoff);
+        ledger.notes.append(&mut mapped.notes);
+        let reader = Reader { files: &files, mode: options.read_mode };
+        let replayed = reader.replay(options, &mapped, Some(&mut ledger))?;
+        let mut head = Head {
+            series: replayed.series,
+            kept: replayed.samples,
+            account: replayed.account,
+            late_account: replayed.late_account,
+            times: replayed.times.map(|t| Interval { start: t.start.max(replayed.cutoff), end: t.end }),
+            late_times: replayed.late_times,
+            cutoff: replayed.cutoff,
+            depends_on_release: replayed.depends_on_release,
+            mapped,
+            rules: options.rules,
+            read_mode: options.read_mode,
+            first_cutoff: options.cutoff,
+            files,
+            found,
+            ledger,
+        };
+        head.report(&replayed.restarts, &replayed.clashes, &replayed.ambiguous);
+        Ok(head)
+    }
+
+    /// The same head by other rules. The logs are read again only where the rules make a difference.
+    pub fn follow(mut self, rules: ReplayRules, keep: &(dyn Fn(&Labels) -> bool + Sync)) -> Result<Head> {
+        if !self.depends_on_release || rules == self.rules {
+            self.rules = rules;
+            return Ok(self);
+        }
+        self.files.ledger = self.found.clone();
+        let options = HeadOptions { read_mode: self.read_mode, rules, cutoff: self.first_cutoff, keep };
+        Head::open(self.files, &options)
+    }
+
+    /// Puts `name/` before the path of every file, for reports about several SOURCEs.
+    pub fn put_below(&mut self, name: &str) {
+        let prefix = |file: &mut String| *file = format!("{name}/{file}");
+        self.files.prefix(name);
+        self.ledger.losses.iter_mut().chain(&mut self.found.losses).for_each(|l| prefix(&mut l.file));
+    }
+
+    /// The rules that were followed.
+    pub fn rules(&self) -> ReplayRules {
+        self.rules
+    }
+
+    /// The files that it was read from.
+    pub fn files(&self) -> &HeadFiles {
+        &self.files
+    }
+
+    /// The samples that the logs have of the series at `positions`, as far as they were not kept at opening: the logs are
+    /// read again, once for all of them.
+    pub fn fetch(&self, positions: &BTreeSet<usize>) -> Result<BTreeMap<usize, LogSamples>> {
+        let missing = |p: &usize| {
+            let logged = self.series.get(*p).is_some_and(|s| s.tail.samples() + s.late.samples() > 0);
+            logged && self.kept_samples(*p).is_none()
+        };
+        let positions: Vec<usize> = positions.iter().copied().filter(missing).collect();
+        if positions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let wanted: BTreeSet<&Labels> =
+            positions.iter().filter_map(|p| self.series.get(*p)).map(|s| &s.labels).collect();
+        let keep = |labels: &Labels| wanted.contains(labels);
+        let options =
+            HeadOptions { read_mode: self.read_mode, rules: self.rules, cutoff: self.first_cutoff, keep: &keep };
+        let reader = Reader { files: &self.files, mode: self.read_mode };
+        let mut replayed = reader.replay(&options, &self.mapped, None)?;
+        let mut taken = |p: usize| Some((p, replayed.samples.get_mut(p).and_then(Option::take)?));
+        Ok(positions.into_iter().filter_map(&mut taken).collect())
+    }
+
+    /// The samples of a series, where they were kept.
+    pub fn kept_samples(&self, position: usize) -> Option<&LogSamples> {
+        self.kept.get(position).and_then(Option::as_ref)
+    }
+
+    /// The bytes of a mapped chunk.
+    pub fn chunk(&self, series: &HeadSeries, chunk: &HeadChunk) -> Result<ChunkSlice<'_>, Box<Loss>> {
+        let number = chunk.reference.file_number();
+        let file = self.files.chunks.iter().find(|f| f.number == number);
+        let read = file.map(|f| head_chunks::read(&f.bytes, chunk.reference).map_err(|fault| (f.rel.clone(), fault)));
+        let loss = |file: String, kind, detail| {
+            Box::new(Loss {
+                file,
+                offset: Some(chunk.reference.offset_bytes()),
+                kind,
+                detail,
+                series: Some(series.labels.clone()),
+                interval: Some(chunk.interval()),
+                samples: Some(chunk.samples),
+            })
+        };
+        match read {
+            Some(Ok(slice)) => Ok(slice),
+            Some(Err((rel, fault))) => Err(loss(rel, fault.error_kind(), fault.to_string())),
+            None => Err(loss("chunks_head".to_owned(), ErrorKind::Missing, format!("there is no file {number}"))),
+        }
+    }
+
+    /// The file of a mapped chunk, relative to the SOURCE.
+    pub fn chunk_file(&self, chunk: &HeadChunk) -> String {
+        let number = chunk.reference.file_number();
+        self.files
+            .chunks
+            .iter()
+            .find(|f| f.number == number)
+            .map_or_else(|| "chunks_head".to_owned(), |f| f.rel.clone())
+    }
+
+    /// The cutoff in words.
+    pub fn cutoff_text(&self) -> String {
+        if self.cutoff == i64::MIN { "nothing".to_owned() } else { crate::time::rfc3339(self.cutoff) }
+    }
+
+    /// The hull of [`Head::times`] and [`Head::late_times`].
+    pub fn interval(&self) -> Option<Interval> {
+        match (self.times, self.late_times) {
+            (Some(a), Some(b)) => Some(a.hull(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Turns what the replay left out into losses and notes.
+    fn report(&mut self, restarts: &[replay::Restart], clashes: &[replay::Clash], ambiguous: &[HeadSeries]) {
+        let (wal, wbl) = ("wal".to_owned(), "wbl".to_owned());
+        let mut losses = Vec::new();
+        let mut notes = Vec::new();
+        for (account, file, why) in [
+            (&self.account, &wal, "a server drops them, too"),
+            (
+                &self.late_account,
+                &wbl,
+                "releases before 3.16 dropped such series records too early; a server drops the samples, too",
+            ),
+        ] {
+            if account.orphans.samples() > 0 {
+                losses.push(Loss {
+                    file: file.clone(),
+                    offset: None,
+                    kind: ErrorKind::Missing,
+                    detail: format!(
+                        "{} series references have samples and no series record, so nobody knows their labels; {why}",
+                        account.orphan_references
+                    ),
+                    series: None,
+                    interval: account.orphans.interval,
+                    samples: Some(account.orphans.samples()),
+                });
+            }
+            if account.unknown_schema > 0 {
+                losses.push(Loss {
+                    file: file.clone(),
+                    offset: None,
+                    kind: ErrorKind::Unsupported,
+                    detail: "native histograms of an unknown schema".to_owned(),
+                    series: None,
+                    interval: None,
+                    samples: Some(account.unknown_schema),
+                });
+            }
+        }
+        if self.account.refused > 0 {
+            notes.push(format!(
+                "{wal}: {} logged samples are not newer than the one before in their series; a server does not store those in order",
+                self.account.refused
+            ));
+        }
+        for r in restarts {
+            losses.push(Loss {
+                file: wal.clone(),
+                offset: None,
+                kind: ErrorKind::Malformed,
+                detail: "a second series record restarts the series; a server drops the samples before it".to_owned(),
+                series: Some(r.labels.clone()),
+                interval: r.dropped.interval,
+                samples: Some(r.dropped.samples()),
+            });
+        }
+        for c in clashes {
+            let [a, b] = &c.labels;
+            notes.push(format!("{wal}: reference {} stands for {a} and for {b}", c.reference.0));
+        }
+        for s in ambiguous {
+            let samples = s.tail.samples() + s.late.samples() + s.chunks.iter().map(|c| c.samples).sum::<u64>();
+            losses.push(Loss {
+                file: wal.clone(),
+                offset: None,
+                kind: ErrorKind::Malformed,
+                detail: format!(
+                    "reference {} stands for two series; nothing tells whose samples they are",
+                    s.reference.0
+                ),
+                series: Some(s.labels.clone()),
+                interval: s.pieces().into_iter().reduce(Interval::hull),
+                samples: Some(samples),
+            });
+        }
+        self.report_chunks(&mut losses);
+        self.ledger.losses.extend(losses);
+        self.ledger.notes.extend(notes);
+    }
+
+    /// Mapped chunks that no series took, or that a server discards and the logs do not replace.
+    fn report_chunks(&self, losses: &mut Vec<Loss>) {
+        let mut used: Vec<_> =
+            self.series.iter().flat_map(|s| s.chunks.iter().chain(&s.late_chunks).map(|c| c.reference)).collect();
+        used.sort_unstable();
+        let loss = |c: &HeadChunk, kind, detail: String, labels: Option<&Labels>| Loss {
+            file: self.chunk_file(c),
+            offset: Some(c.reference.offset_bytes()),
+            kind,
+            detail,
+            series: labels.cloned(),
+            interval: Some(c.interval()),
+            samples: Some(c.samples),
+        };
+        let of = |c: &HeadChunk| {
+            let at = self.series.binary_search_by_key(&c.series, |s| s.reference).ok();
+            at.and_then(|i| self.series.get(i))
+        };
+        let all = self.mapped.in_order.values().chain(self.mapped.late.values()).flatten();
+        for c in all.filter(|c| used.binary_search(&c.reference).is_err()) {
+            // What the log repeats is not missing.
+            let again = of(c).filter(|s| !c.out_of_order && covers(s, c));
+            if again.is_none() {
+                let detail = format!(
+                    "no series record in the log uses this chunk of reference {}; a server drops it, too",
+                    c.series.0
+                );
+                losses.push(loss(c, ErrorKind::Missing, detail, of(c).map(|s| &s.labels)));
+            }
+        }
+        for c in &self.mapped.unknown {
+            let detail = format!("{} is not read by this release", c.encoding.name());
+            losses.push(loss(c, ErrorKind::Unsupported, detail, of(c).map(|s| &s.labels)));
+        }
+        for c in &self.mapped.discarded {
+            if !of(c).is_some_and(|s| covers(s, c)) {
+                let detail =
+                    "a server discards this chunk with its damaged file, and the log does not have its samples";
+                losses.push(loss(c, ErrorKind::Malformed, detail.to_owned(), of(c).map(|s| &s.labels)));
+            }
+        }
+    }
+}
+
+/// Whether the log has samples of the series over all of the chunk's time.
+fn covers(series: &HeadSeries, chunk: &HeadChunk) -> bool {
+    let over = |o: &Outline| o.interval.is_some_and(|i| i.start <= chunk.min_time_ms && i.end >= chunk.max_time_ms);
+    over(&series.tail) || over(&series.late)
+}
+
+/// Runs the logs through a replay.
+struct Reader<'a> {
+    files: &'a HeadFiles,
+    mode: ReadMode,
+}
+
+impl Reader<'_> {
+    /// Losses and notes about the logs go to `ledger` where there is one.
+    fn replay(&self, options: &HeadOptions<'_>, mapped: &Mapped, ledger: Option<&mut Ledger>) -> Result<Replayed> {
+        let mut quiet = Ledger::default();
+        let ledger = ledger.unwrap_or(&mut quiet);
+        let mut replay = Replay::new(options.rules, options.cutoff, mapped, options.keep);
+        let mut budget = self.files.log_bytes().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
+        for (i, file) in self.files.checkpoint.iter().enumerate() {
+            let first = i == 0;
+            let fault = self.segment(file, Log::InOrder, &mut budget, |unit| {
+                if first
+                    && let Some(Entry::MinValidTime(t)) =
+                        unit.records.first().filter(|r| r.offset == 0).map(|r| &r.entry)
+                {
+                    replay.raise_cutoff(*t);
+                }
+                replay.apply(unit);
+            })?;
+            if let Some(stop) = fault {
+                let detail = format!(
+                    "{}; a server refuses to start on a damaged checkpoint, the rest of it is lost",
+                    stop.detail
+                );
+                ledger.losses.push(stop.loss(file, detail, None));
+            }
+        }
+        let mut torn = None;
+        for (i, file) in self.files.segments.iter().enumerate() {
+            let Some(stop) = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))? else {
+                continue;
+            };
+            let last = i + 1 == self.files.segments.len() && self.files.beyond.is_empty();
+            if stop.passed_over {
+                report_passed_over(&stop, file, last, ledger);
+                continue;
+            }
+            torn = Some(file.rel.clone());
+            if last && stop.tail {
+                ledger.notes.push(format!(
+                    "{} at byte {}: {}; a killed server leaves such an end, and a restarted one cuts it off",
+                    file.rel, stop.offset, stop.detail
+                ));
+            } else {
+                let since = Some(Interval::new(replay.cutoff(), i64::MAX));
+                let detail = format!("{}; a restarted server cuts the log here, the rest of it is lost", stop.detail);
+                ledger.losses.push(stop.loss(file, detail, since));
+            }
+            let rest = self.files.segments.get(i + 1..).unwrap_or_default();
+            self.beyond(
+                Log::InOrder,
+                rest,
+                &format!("a restarted server deletes it, since {} is damaged", file.rel),
+                ledger,
+                replay.cutoff(),
+            )?;
+            break;
+        }
+        if torn.is_none() && !self.files.beyond.is_empty() {
+            self.beyond(
+                Log::InOrder,
+                &self.files.beyond,
+                "segments before it are missing, and a server does not start on that",
+                ledger,
+                replay.cutoff(),
+            )?;
+        }
+        match torn {
+            Some(_) if self.files.late.is_empty() => {}
+            Some(segment) => {
+                let why =
+                    format!("a server that has to repair {segment} reads the out-of-order log only at its next start");
+                self.beyond(Log::Late, &self.files.late, &why, ledger, i64::MIN)?;
+            }
+            None => {
+                for (i, file) in self.files.late.iter().enumerate() {
+                    let Some(stop) = self.segment(file, Log::Late, &mut budget, |unit| replay.apply_late(unit))? else {
+                        continue;
+                    };
+                    let last = i + 1 == self.files.late.len();
+                    if stop.passed_over {
+                        report_passed_over(&stop, file, last, ledger);
+                        continue;
+                    }
+                    if last && stop.tail {
+                        ledger.notes.push(format!(
+                            "{} at byte {}: {}; a killed server leaves such an end, and a restarted one cuts it off",
+                            file.rel, stop.offset, stop.detail
+                        ));
+                    } else {
+                        let detail =
+                            format!("{}; a restarted server cuts the log here, the rest of it is lost", stop.detail);
+                        ledger.losses.push(stop.loss(file, detail, None));
+                    }
+                    let rest = self.files.late.get(i + 1..).unwrap_or_default();
+                    let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
+                    self.beyond(Log::Late, rest, &why, ledger, i64::MIN)?;
+                    break;
+                }
+            }
+        }
+        Ok(replay.finish())
+    }
+
+    /// Reads one segment. `Ok(Some)` where it cannot be read to its end.
+    fn segment(
+        &self,
+        file: &LogFile,
+        log: Log,
+        budget: &mut u64,
+        mut apply: impl FnMut(units::Unit) + Send,
+    ) -> Result<Option<Stop>> {
+        let bytes = match FileBytes::open(&file.path, self.mode) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::Permission => return Err(e),
+            Err(e) => {
+                let detail = unreadable(file.rel.clone(), &e).detail;
+                return Ok(Some(Stop { offset: 0, kind: e.kind(), detail, tail: false, passed_over: false }));
+            }
+        };
+        let mut stop = None;
+        let unfinished = read_segment(&bytes, log, MAX_RECORD, |mut unit| {
+            let used = unit.records.iter().map(|r| r.len).sum();
+            let fault = unit.fault.take();
+            match budget.checked_sub(used) {
+                Some(left) => *budget = left,
+                None => {
+                    let offset = unit.records.first().map_or(0, |r| r.offset);
+                    let detail = format!("the log unfolds to more than {MAX_RATIO} times its bytes");
+                    stop = Some(Stop { offset, kind: ErrorKind::Malformed, detail, tail: false, passed_over: false });
+                    return false;
+                }
+            }
+            if let Some(f) = fault {
+                let (fault, tail) = (f.fault, f.tail);
+                stop = Some(Stop {
+                    offset: fault.offset,
+                    kind: fault.error_kind(),
+                    detail: fault.to_string(),
+                    tail,
+                    passed_over: false,
+                });
+            }
+            apply(unit);
+            stop.is_none()
+        });
+        if let (None, Some(offset)) = (&stop, unfinished) {
+            let detail = "a record without an end, zeros behind it".to_owned();
+            stop = Some(Stop { offset, kind: ErrorKind::Truncated, detail, tail: true, passed_over: true });
+        }
+        Ok(stop)
+    }
+
+    /// Segments that a server does not come to: a loss for each, with what it holds.
+    fn beyond(&self, log: Log, files: &[LogFile], why: &str, ledger: &mut Ledger, cutoff: i64) -> Result<()> {
+        for file in files {
+            let mut held = Outline::default();
+            let mut budget = file.len.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
+            let stop = self.segment(file, log, &mut budget, |unit| {
+                for s in unit.samples.iter().filter(|s| s.t_ms >= cutoff) {
+                    held.add(s.t_ms, false);
+                }
+                for r in &unit.records {
+                    if let Entry::Histograms(list, _) = &r.entry {
+                        list.iter().filter(|h| h.sample.t_ms >= cutoff).for_each(|h| held.add(h.sample.t_ms, true));
+                    }
+                }
+            })?;
+            if held.samples() == 0 && stop.is_none() {
+                continue;
+            }
+            ledger.losses.push(Loss {
+                file: file.rel.clone(),
+                offset: None,
+                kind: ErrorKind::Malformed,
+                detail: why.to_owned(),
+                series: None,
+                interval: if stop.is_some() { None } else { held.interval },
+                samples: stop.is_none().then_some(held.samples()),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Why a segment is not read on.
+struct Stop {
+    offset: u64,
+    kind: ErrorKind,
+    detail: String,
+    tail: bool,
+    /// A server does not notice and reads the next segment.
+    passed_over: bool,
+}
+
+/// A record without an end: what a killed server leaves in its last segment, a loss anywhere else.
+fn report_passed_over(stop: &Stop, file: &LogFile, last: bool, ledger: &mut Ledger) {
+    if last {
+        ledger.notes.push(format!(
+            "{} at byte {}: {}; a killed server leaves such an end, and a restarted one passes over it",
+            file.rel, stop.offset, stop.detail
+        ));
+    } else {
+        let detail = format!("{}; a server passes over it without a word", stop.detail);
+        ledger.losses.push(stop.loss(file, detail, None));
+    }
+}
+
+impl Stop {
+    fn loss(&self, file: &LogFile, detail: String, interval: Option<Interval>) -> Loss {
+        Loss {
+            file: file.rel.clone(),
+            offset: Some(self.offset),
+            kind: self.kind,
+            detail,
+            series: None,
+            interval,
+            samples: None,
+        }
+    }
+}
+
+/// Whether a folder has what a head is made of.
+pub fn has_files(root: &Path) -> bool {
+    ["wal", "chunks_head", "wbl"].iter().any(|d| root.join(d).is_dir())
+}

@@ -1,0 +1,608 @@
+//! Replaying the logs into series (`tsdb/head_wal.go: loadWAL, loadWBL`): which samples a restarted server holds.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::mapped::{Mapped, join};
+use super::rules::ReplayRules;
+use super::series::{HeadSeries, LogSamples, Metadata, Outline};
+use super::units::{Entry, Unit};
+use crate::labels::Labels;
+use crate::sample::is_stale;
+use crate::time::Interval;
+use crate::tsdb::chunkenc::Encoding;
+use crate::tsdb::chunkenc::histogram::{Counts, HistogramSample, ResetHint};
+use crate::tsdb::head_chunks::{HeadChunk, HeadSeriesRef};
+use crate::tsdb::run::Run;
+use crate::tsdb::tombstones;
+use crate::wal::record::{MarkerRecord, SampleRecord, SeriesRecord};
+
+/// References below this have a place in a table; greater ones, which only forged logs have, go through a map.
+const DENSE: u64 = 1 << 24;
+const NOBODY: u32 = u32::MAX;
+/// Samples in an out-of-order buffer before it is flushed (`tsdb/db.go: DefaultOutOfOrderCapMax`).
+const LATE_CAPACITY: usize = 32;
+
+/// Samples that the logs hold and the head does not, by why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Records by type.
+    pub records: BTreeMap<u8, u64>,
+    /// Samples and histograms in them.
+    pub samples: u64,
+    /// Older than the head: blocks have them.
+    pub compacted: u64,
+    /// Also in a mapped chunk.
+    pub mapped: u64,
+    /// Not newer than the sample before: logged, and refused when they were to be stored.
+    pub refused: u64,
+    /// Of references that no series record explains.
+    pub orphans: Outline,
+    /// How many such references.
+    pub orphan_references: u64,
+    /// Removed with their series, which went into a block.
+    pub evicted: u64,
+    /// Histograms of an unknown schema.
+    pub unknown_schema: u64,
+    /// Bytes of the records, decompressed.
+    pub bytes: u64,
+}
+
+/// A series restarted by a second record of it, which drops what was replayed before.
+#[derive(Debug, Clone)]
+pub(super) struct Restart {
+    pub labels: Labels,
+    pub dropped: Outline,
+}
+
+/// One reference that stands for two label sets.
+#[derive(Debug, Clone)]
+pub(super) struct Clash {
+    pub reference: HeadSeriesRef,
+    pub labels: [Labels; 2],
+}
+
+/// The state of a replay.
+pub(super) struct Replay<'a> {
+    rules: ReplayRules,
+    cutoff: i64,
+    mapped: &'a Mapped,
+    keep: &'a (dyn Fn(&Labels) -> bool + Sync),
+    /// The place of a reference's series, aliases resolved; a cache of `by_reference` and `aliases`.
+    dense: Vec<u32>,
+    sparse: HashMap<u64, u32>,
+    by_reference: HashMap<u64, u32>,
+    aliases: HashMap<u64, u64>,
+    by_labels: HashMap<Labels, u32>,
+    series: Vec<State>,
+    orphans: BTreeSet<u64>,
+    late_orphans: BTreeSet<u64>,
+    /// The in-order log.
+    pub account: Account,
+    /// The out-of-order log.
+    pub late_account: Account,
+    pub restarts: Vec<Restart>,
+    pub clashes: Vec<Clash>,
+    /// First and last time in order, and out of order (`Head.MinTime`, `Head.MinOOOTime`).
+    pub times: Option<Interval>,
+    pub late_times: Option<Interval>,
+    /// Whether another release would replay these logs to something else.
+    pub depends_on_release: bool,
+}
+
+/// A series being replayed. What every sample looks at comes first.
+struct State {
+    /// The newest sample: later ones must be newer.
+    newest: i64,
+    mapped_until: i64,
+    tail: Outline,
+    kept: bool,
+    kind: Kind,
+    samples: Run,
+    reference: HeadSeriesRef,
+    labels: Labels,
+    odd_labels: bool,
+    chunks: Vec<HeadChunk>,
+    late_chunks: Vec<HeadChunk>,
+    /// Out-of-order buffers; the last one is open if `late_open`.
+    late_runs: Vec<Run>,
+    late_times: Vec<i64>,
+    late_open: bool,
+    late: Outline,
+    /// Counts of the buffers, for clearing the open one.
+    late_open_outline: Outline,
+    deleted: Vec<Interval>,
+    metadata: Option<Metadata>,
+    gone: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Float,
+    Int,
+    FloatHistogram,
+}
+
+impl Kind {
+    fn of(encoding: Encoding) -> Kind {
+        match encoding {
+            Encoding::HISTOGRAM | Encoding::HISTOGRAM_ST => Kind::Int,
+            Encoding::FLOAT_HISTOGRAM | Encoding::FLOAT_HISTOGRAM_ST => Kind::FloatHistogram,
+            _ => Kind::Float,
+        }
+    }
+}
+
+impl<'a> Replay<'a> {
+    /// An empty head behind `cutoff`, with the chunks that are mapped.
+    pub(super) fn new(
+        rules: ReplayRules,
+        cutoff: i64,
+        mapped: &'a Mapped,
+        keep: &'a (dyn Fn(&Labels) -> bool + Sync),
+    ) -> Replay<'a> {
+        Replay {
+            rules,
+            cutoff,
+            mapped,
+            keep,
+            dense: Vec::new(),
+            sparse: HashMap::new(),
+            by_reference: HashMap::new(),
+            aliases: HashMap::new(),
+            by_labels: HashMap::new(),
+            series: Vec::new(),
+            orphans: BTreeSet::new(),
+            late_orphans: BTreeSet::new(),
+            account: Account::default(),
+            late_account: Account::default(),
+            restarts: Vec::new(),
+            clashes: Vec::new(),
+            times: None,
+            late_times: None,
+            depends_on_release: false,
+        }
+    }
+
+    /// Applies records of the write-ahead log.
+    pub(super) fn apply(&mut self, unit: Unit) {
+        let mut samples = unit.samples.as_slice();
+        for read in unit.records {
+            *self.account.records.entry(read.kind).or_default() += 1;
+            self.account.bytes += read.len;
+            match read.entry {
+                Entry::Series(list) => list.into_iter().for_each(|s| self.define(s)),
+                Entry::Samples(n) => {
+                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
+                    samples = rest;
+                    self.account.samples += n as u64;
+                    for s in now {
+                        self.sample(*s);
+                    }
+                }
+                Entry::Histograms(list, skipped) => {
+                    self.account.samples += list.len() as u64 + skipped;
+                    self.account.unknown_schema += skipped;
+                    for h in list {
+                        self.histogram(h.reference, h.sample);
+                    }
+                }
+                Entry::Tombstones(list) => list.into_iter().for_each(|d| self.delete(d.reference, d.interval)),
+                Entry::Metadata(list) => {
+                    for m in list {
+                        let at = self.place(m.reference.0);
+                        if let Some(s) = self.series.get_mut(at as usize) {
+                            s.metadata = Some(Metadata { kind: m.kind, unit: m.unit.into(), help: m.help.into() });
+                        }
+                    }
+                }
+                Entry::Markers(_) | Entry::MinValidTime(_) | Entry::Other => {}
+            }
+        }
+    }
+
+    /// Applies records of the out-of-order log. No cutoff holds for them.
+    pub(super) fn apply_late(&mut self, unit: Unit) {
+        let mut samples = unit.samples.as_slice();
+        for read in unit.records {
+            *self.late_account.records.entry(read.kind).or_default() += 1;
+            self.late_account.bytes += read.len;
+            match read.entry {
+                Entry::Samples(n) => {
+                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
+                    samples = rest;
+                    self.late_account.samples += n as u64;
+                    for s in now {
+                        self.late_sample(s.reference, s.t_ms, false, |run| {
+                            run.insert_float(s.t_ms, s.bits, s.start_ms)
+                        });
+                    }
+                }
+                Entry::Histograms(list, skipped) => {
+                    self.late_account.samples += list.len() as u64 + skipped;
+                    self.late_account.unknown_schema += skipped;
+                    for h in list {
+                        let t = h.sample.t_ms;
+                        self.late_sample(h.reference, t, true, |run| run.insert_histogram(h.sample));
+                    }
+                }
+                Entry::Markers(list) => list.into_iter().for_each(|m| self.marker(m)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A `min_valid_time` record, the first of a checkpoint: nothing before it is in the head.
+    pub(super) fn raise_cutoff(&mut self, t_ms: i64) {
+        if t_ms > self.cutoff {
+            self.depends_on_release = true;
+            if self.rules.min_valid_time {
+                self.cutoff = t_ms;
+            }
+        }
+    }
+
+    /// Since when samples count.
+    pub(super) fn cutoff(&self) -> i64 {
+        self.cutoff
+    }
+
+    #[inline]
+    fn place(&self, reference: u64) -> u32 {
+        match self.dense.get(reference as usize) {
+            Some(at) if reference < DENSE => *at,
+            _ => self.sparse.get(&reference).copied().unwrap_or(NOBODY),
+        }
+    }
+
+    /// Brings the cache up to date for one reference.
+    fn cache(&mut self, reference: u64) {
+        let target = self.aliases.get(&reference).copied().unwrap_or(reference);
+        let at = self.by_reference.get(&target).copied().unwrap_or(NOBODY);
+        if reference < DENSE {
+            let index = reference as usize;
+            if self.dense.len() <= index {
+                self.dense.resize((index + 1).next_power_of_two().max(1024), NOBODY);
+            }
+            if let Some(slot) = self.dense.get_mut(index) {
+                *slot = at;
+            }
+        } else {
+            self.sparse.insert(reference, at);
+        }
+    }
+
+    fn define(&mut self, record: SeriesRecord) {
+        let reference = record.reference;
+        let existing = self.by_labels.get(&record.labels).copied();
+        let at = match existing {
+            Some(at) => {
+                if let Some(s) = self.series.get(at as usize) {
+                    self.aliases.insert(reference.0, s.reference.0);
+                }
+                at
+            }
+            None => {
+                let at = self.series.len() as u32;
+                let kept = (self.keep)(&record.labels);
+                self.series.push(State::new(reference, record.labels.clone(), record.odd_labels, kept));
+                if let Some(other) = self.by_reference.insert(reference.0, at)
+                    && let Some(other) = self.series.get(other as usize)
+                    && !other.gone
+                {
+                    let labels = [other.labels.clone(), record.labels.clone()];
+                    self.clashes.push(Clash { reference, labels });
+                }
+                self.by_labels.insert(record.labels, at);
+                at
+            }
+        };
+        self.cache(reference.0);
+        self.restart(at, reference);
+    }
+
+    /// Every record of a series restarts it (`resetSeriesWithMMappedChunks`).
+    fn restart(&mut self, at: u32, reference: HeadSeriesRef) {
+        let of = |map: &'a BTreeMap<HeadSeriesRef, Vec<HeadChunk>>| map.get(&reference).map_or(&[][..], Vec::as_slice);
+        let (chunks, late) = (of(&self.mapped.in_order), of(&self.mapped.late));
+        let rules = self.rules;
+        let Some(s) = self.series.get_mut(at as usize) else { return };
+        if !s.chunks.is_empty() || !s.late_chunks.is_empty() {
+            self.depends_on_release = true;
+        }
+        if rules.joins_chunks {
+            s.chunks = join(&s.chunks, chunks, false);
+            s.late_chunks = join(&s.late_chunks, late, true);
+        } else {
+            s.chunks = chunks.to_vec();
+            s.late_chunks = late.to_vec();
+        }
+        s.mapped_until = s.chunks.last().map_or(i64::MIN, |c| c.max_time_ms);
+        s.newest = s.mapped_until;
+        s.kind = s.chunks.last().map_or(Kind::Float, |c| Kind::of(c.encoding));
+        if s.tail.samples() > 0 {
+            let dropped = std::mem::take(&mut s.tail);
+            if dropped.interval.is_some_and(|i| i.end > s.mapped_until) {
+                self.restarts.push(Restart { labels: s.labels.clone(), dropped });
+            }
+        }
+        s.samples = Run::default();
+        for c in s.chunks.first().into_iter().chain(s.chunks.last()) {
+            widen(&mut self.times, c.interval());
+        }
+        for c in &s.late_chunks {
+            widen(&mut self.late_times, c.interval());
+        }
+    }
+
+    #[inline]
+    fn sample(&mut self, sample: SampleRecord) {
+        let SampleRecord { reference, t_ms, start_ms, bits } = sample;
+        if t_ms < self.cutoff {
+            self.account.compacted += 1;
+            return;
+        }
+        let at = self.place(reference.0);
+        let Some(s) = self.series.get_mut(at as usize) else {
+            self.account.orphans.add(t_ms, false);
+            self.orphans.insert(reference.0);
+            return;
+        };
+        if t_ms <= s.newest {
+            if t_ms <= s.mapped_until {
+                self.account.mapped += 1;
+                return;
+            }
+            self.account.refused += 1;
+            widen(&mut self.times, Interval::new(t_ms, t_ms));
+            return;
+        }
+        if s.kind != Kind::Float {
+            if is_stale(bits) {
+                self.depends_on_release = true;
+                if self.rules.stale_follows_kind {
+                    let marker = stale_histogram(s.kind, t_ms, start_ms, bits);
+                    return self.histogram(reference, marker);
+                }
+            }
+            s.kind = Kind::Float;
+        }
+        s.newest = t_ms;
+        s.tail.add(t_ms, false);
+        widen(&mut self.times, Interval::new(t_ms, t_ms));
+        if s.kept {
+            s.samples.floats.push_with_start(t_ms, bits, start_ms);
+        }
+    }
+
+    fn histogram(&mut self, reference: HeadSeriesRef, sample: HistogramSample) {
+        let t_ms = sample.t_ms;
+        if t_ms < self.cutoff {
+            self.account.compacted += 1;
+            return;
+        }
+        let at = self.place(reference.0);
+        let Some(s) = self.series.get_mut(at as usize) else {
+            self.account.orphans.add(t_ms, true);
+            self.orphans.insert(reference.0);
+            return;
+        };
+        if t_ms <= s.mapped_until {
+            self.account.mapped += 1;
+            return;
+        }
+        widen(&mut self.times, Interval::new(t_ms, t_ms));
+        if t_ms <= s.newest {
+            self.account.refused += 1;
+            return;
+        }
+        s.kind = match sample.counts {
+            Counts::Int { .. } => Kind::Int,
+            Counts::Float { .. } => Kind::FloatHistogram,
+        };
+        s.newest = t_ms;
+        s.tail.add(t_ms, true);
+        if s.kept {
+            s.samples.histograms.push(sample);
+        }
+    }
+
+    fn delete(&mut self, reference: HeadSeriesRef, interval: Interval) {
+        if interval == Interval::ALL {
+            self.depends_on_release = true;
+            if self.rules.evicts {
+                return self.evict(reference);
+            }
+        }
+        if interval.end < self.cutoff {
+            return;
+        }
+        let at = self.place(reference.0);
+        if let Some(s) = self.series.get_mut(at as usize) {
+            s.deleted.push(interval);
+        }
+    }
+
+    /// The whole series went into a block of its own; a later record of it starts a fresh one.
+    fn evict(&mut self, reference: HeadSeriesRef) {
+        let target = self.aliases.get(&reference.0).copied().unwrap_or(reference.0);
+        let Some(at) = self.by_reference.remove(&target) else { return };
+        let Some(s) = self.series.get_mut(at as usize) else { return };
+        if self.by_labels.get(&s.labels) == Some(&at) {
+            self.by_labels.remove(&s.labels);
+        }
+        self.account.evicted += s.tail.samples();
+        let (reference, labels) = (s.reference, s.labels.clone());
+        *s = State { gone: true, ..State::new(reference, labels, false, false) };
+        let stale: Vec<u64> = self.aliases.iter().filter(|(_, t)| **t == target).map(|(r, _)| *r).collect();
+        for r in stale.into_iter().chain([target]) {
+            self.cache(r);
+        }
+    }
+
+    fn late_sample(&mut self, reference: HeadSeriesRef, t_ms: i64, histogram: bool, insert: impl FnOnce(&mut Run)) {
+        let at = self.place(reference.0);
+        let Some(s) = self.series.get_mut(at as usize) else {
+            self.late_account.orphans.add(t_ms, histogram);
+            self.late_orphans.insert(reference.0);
+            return;
+        };
+        if !s.late_open || s.late_times.len() >= LATE_CAPACITY {
+            s.late_times.clear();
+            s.late_open = true;
+            s.late_open_outline = Outline::default();
+            if s.kept {
+                s.late_runs.push(Run::default());
+            }
+        }
+        let Err(position) = s.late_times.binary_search(&t_ms) else {
+            self.late_account.refused += 1;
+            return;
+        };
+        s.late_times.insert(position, t_ms);
+        s.late.add(t_ms, histogram);
+        s.late_open_outline.add(t_ms, histogram);
+        widen(&mut self.late_times, Interval::new(t_ms, t_ms));
+        if s.kept
+            && let Some(run) = s.late_runs.last_mut()
+        {
+            insert(run);
+        }
+    }
+
+    /// Everything of the series up to here was flushed into a chunk; if that chunk is on disk, the buffer goes.
+    fn marker(&mut self, marker: MarkerRecord) {
+        if marker.chunk > self.mapped.last {
+            return;
+        }
+        let at = self.place(marker.reference.0);
+        let Some(s) = self.series.get_mut(at as usize) else {
+            self.late_orphans.insert(marker.reference.0);
+            return;
+        };
+        if !s.late_open {
+            return;
+        }
+        s.late_open = false;
+        let flushed = std::mem::take(&mut s.late_open_outline);
+        self.late_account.mapped += flushed.samples();
+        s.late.floats -= flushed.floats;
+        s.late.histograms -= flushed.histograms;
+        if s.late.samples() == 0 {
+            s.late.interval = None;
+        }
+        s.late_times.clear();
+        if s.kept {
+            s.late_runs.pop();
+        }
+    }
+
+    /// The series that a server keeps, by reference, and the samples of those that were asked for.
+    pub(super) fn finish(mut self) -> Replayed {
+        self.account.orphan_references = self.orphans.len() as u64;
+        self.late_account.orphan_references = self.late_orphans.len() as u64;
+        let clashing: BTreeSet<Labels> = self.clashes.iter().flat_map(|c| c.labels.iter().cloned()).collect();
+        let mut ambiguous = Vec::new();
+        let mut series: Vec<(HeadSeries, Option<LogSamples>)> = Vec::new();
+        for s in self.series {
+            let samples = s.kept.then(|| LogSamples { tail: s.samples, late: s.late_runs });
+            let one = HeadSeries {
+                reference: s.reference,
+                labels: s.labels,
+                odd_labels: s.odd_labels,
+                chunks: s.chunks,
+                late_chunks: s.late_chunks,
+                tail: s.tail,
+                late: s.late,
+                deleted: tombstones::merged(s.deleted),
+                metadata: s.metadata,
+            };
+            if one.is_empty() {
+                continue;
+            }
+            if clashing.contains(&one.labels) {
+                ambiguous.push(one);
+            } else {
+                series.push((one, samples));
+            }
+        }
+        series.sort_by_key(|(s, _)| s.reference);
+        let (series, samples): (Vec<_>, Vec<_>) = series.into_iter().unzip();
+        Replayed {
+            series,
+            samples,
+            ambiguous,
+            account: self.account,
+            late_account: self.late_account,
+            restarts: self.restarts,
+            clashes: self.clashes,
+            times: self.times,
+            late_times: self.late_times,
+            cutoff: self.cutoff,
+            depends_on_release: self.depends_on_release,
+        }
+    }
+}
+
+/// What a replay gives.
+#[derive(Debug)]
+pub(super) struct Replayed {
+    /// By reference.
+    pub series: Vec<HeadSeries>,
+    /// For each of them, if it was asked for.
+    pub samples: Vec<Option<LogSamples>>,
+    /// Series of references that stand for several label sets; nothing tells whose samples they are.
+    pub ambiguous: Vec<HeadSeries>,
+    pub account: Account,
+    pub late_account: Account,
+    pub restarts: Vec<Restart>,
+    pub clashes: Vec<Clash>,
+    pub times: Option<Interval>,
+    pub late_times: Option<Interval>,
+    pub cutoff: i64,
+    pub depends_on_release: bool,
+}
+
+impl State {
+    fn new(reference: HeadSeriesRef, labels: Labels, odd_labels: bool, kept: bool) -> State {
+        State {
+            newest: i64::MIN,
+            mapped_until: i64::MIN,
+            tail: Outline::default(),
+            kept,
+            kind: Kind::Float,
+            samples: Run::default(),
+            reference,
+            labels,
+            odd_labels,
+            chunks: Vec::new(),
+            late_chunks: Vec::new(),
+            late_runs: Vec::new(),
+            late_times: Vec::new(),
+            late_open: false,
+            late: Outline::default(),
+            late_open_outline: Outline::default(),
+            deleted: Vec::new(),
+            metadata: None,
+            gone: false,
+        }
+    }
+}
+
+fn widen(times: &mut Option<Interval>, by: Interval) {
+    match times {
+        Some(i) => {
+            i.start = i.start.min(by.start);
+            i.end = i.end.max(by.end);
+        }
+        None => *times = Some(by),
+    }
+}
+
+/// The marker that a series of histograms ends with.
+fn stale_histogram(kind: Kind, t_ms: i64, start_ms: i64, bits: u64) -> HistogramSample {
+    let counts = match kind {
+        Kind::FloatHistogram => Counts::Float { count: 0, zero: 0, positive: Vec::new(), negative: Vec::new() },
+        Kind::Int | Kind::Float => Counts::Int { count: 0, zero: 0, positive: Vec::new(), negative: Vec::new() },
+    };
+    HistogramSample { t_ms, start_ms, sum: bits, hint: ResetHint::Unknown, layout: Default::default(), counts }
+}

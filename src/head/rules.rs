@@ -1,0 +1,35 @@
+//! What a restarted server makes of its logs, where releases differ (`docs/format/wal.md`).
+
+use crate::version::PromVersion;
+
+/// The rules of one release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayRules {
+    /// Mapped chunks under all references of a series are joined (from 3.16); before, those of the last one counted.
+    pub joins_chunks: bool,
+    /// The record of type 14 at the head of a checkpoint raises the cutoff (from 3.16).
+    pub min_valid_time: bool,
+    /// Deleting all times evicts the series (from 3.10); before, it deleted them.
+    pub evicts: bool,
+    /// A stale marker behind histograms becomes one of their kind (from 3.14).
+    pub stale_follows_kind: bool,
+    /// Whether the out-of-order head is a source of its own in merging (up to 2.54).
+    pub late_apart: bool,
+    /// Whether the head is merged before the blocks (from 2.49) or behind them.
+    pub head_first: bool,
+}
+
+impl ReplayRules {
+    /// The rules of a release.
+    pub fn of(version: PromVersion) -> ReplayRules {
+        let from = |major, minor| version >= PromVersion { major, minor };
+        ReplayRules {
+            joins_chunks: from(3, 16),
+            min_valid_time: from(3, 16),
+            evicts: from(3, 10),
+            stale_follows_kind: from(3, 14),
+            late_apart: !from(2, 55),
+            head_first: from(2, 49),
+        }
+    }
+}
