@@ -1,108 +1,67 @@
 //! `encodings/`: every sample that Prometheus' own library reads must come out with the same bits, in the same order.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use promproof::ErrorKind;
-use promproof::loss::Ledger;
-use promproof::samples::{LoadedSeries, Reach, load_selected};
-use promproof::series::select;
+use promproof::samples::Reach;
 use promproof::source::{OpenOptions, Source};
 use promproof::time::Interval;
 
-use crate::support::fixture_sets;
+use crate::expected::{Equal, Outcome, UNREAD, compare};
+use crate::support::{fixture_sets, folders, read_json, read_text};
 
-/// What `series.jsonl` or `digest.jsonl` says about one series.
-struct Expected {
-    labels: serde_json::Value,
-    floats: Vec<(i64, u64)>,
-    count: usize,
-    sha256: Option<String>,
-}
-
-fn expected(case: &Path) -> Vec<Expected> {
-    let (path, digest) = match case.join("expected/series.jsonl") {
-        p if p.exists() => (p, false),
-        _ => (case.join("expected/digest.jsonl"), true),
-    };
-    let text = std::fs::read_to_string(&path).unwrap();
-    text.lines()
-        .map(|line| {
-            let v: serde_json::Value = serde_json::from_str(line).unwrap();
-            if digest {
-                let sha256 = Some(v["sha256"].as_str().unwrap().to_owned());
-                return Expected {
-                    labels: v["labels"].clone(),
-                    floats: vec![],
-                    count: v["count"].as_u64().unwrap() as usize,
-                    sha256,
-                };
+/// Compares the cases in parallel, prints what came of it, and gives what is wrong.
+fn compare_all(cases: &[PathBuf]) -> Vec<String> {
+    let outcomes: Vec<Outcome> = cases.par_iter().map(|c| compare(c, &mut BTreeMap::new())).collect();
+    let (mut equal_cases, mut total, mut wrong) = (0, Equal::default(), Vec::new());
+    let mut unread: BTreeMap<&str, usize> = BTreeMap::new();
+    for (case, outcome) in cases.iter().zip(outcomes) {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let expected_unread = UNREAD.contains(&name);
+        match outcome {
+            Outcome::Equal(_) if expected_unread => {
+                wrong.push(format!("{}: read and equal; take it out of expected::UNREAD", case.display()));
             }
-            let floats: Vec<(i64, u64)> = v["floats"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|s| (s[0].as_i64().unwrap(), u64::from_str_radix(s[1].as_str().unwrap(), 16).unwrap()))
-                .collect();
-            Expected { labels: v["labels"].clone(), count: floats.len(), floats, sha256: None }
-        })
-        .collect()
-}
-
-fn full_read(source: &Source) -> (Vec<LoadedSeries>, Ledger) {
-    let selection = select(source, &[]);
-    let loaded = load_selected(source, &selection.series, selection.ledger, Interval::ALL, Reach::Exact);
-    let mut ledger = source.opening_ledger();
-    ledger.absorb(loaded.ledger);
-    (loaded.series, ledger)
+            Outcome::Equal(equal) => {
+                equal_cases += 1;
+                total.add(equal);
+            }
+            Outcome::Unread(losses, _) if expected_unread => *unread.entry(name).or_default() += losses,
+            Outcome::Unread(_, what) | Outcome::Differs(what) => wrong.push(format!("{}: {what}", case.display())),
+        }
+    }
+    println!("{equal_cases} cases equal: {total}");
+    let unread: Vec<String> = unread.iter().map(|(name, losses)| format!("{name} ({losses})")).collect();
+    println!("not read yet, with the number of losses: {}", unread.join(", "));
+    println!("{} cases differ", wrong.len());
+    wrong
 }
 
 #[test]
 fn every_sample_has_the_bits_that_prometheus_reads() {
-    let (mut cases, mut series, mut samples, mut skipped) = (0, 0, 0, Vec::new());
-    for case in fixture_sets("encodings") {
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let data = case.join("data");
-        if ["wal", "wbl", "chunks_head"].iter().any(|d| data.join(d).is_dir()) {
-            skipped.push(name);
-            continue;
-        }
-        let source = Source::open(&data, &OpenOptions::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let (loaded, ledger) = full_read(&source);
-        let unsupported: Vec<_> = ledger.losses.iter().filter(|l| l.kind == ErrorKind::Unsupported).collect();
-        if !unsupported.is_empty() {
-            assert!(unsupported.iter().all(|l| l.series.is_some() && l.samples.is_some()), "{name}");
-            skipped.push(format!("{name} ({})", unsupported[0].detail));
-            continue;
-        }
-        assert!(ledger.losses.is_empty(), "{name}: {:?}", ledger.losses);
-        let got: Vec<&LoadedSeries> = loaded.iter().filter(|s| !s.samples.is_empty()).collect();
-        let want: Vec<Expected> = expected(&case).into_iter().filter(|e| e.count > 0).collect();
-        assert_eq!(got.len(), want.len(), "{name}: number of series with float samples");
-        for (got, want) in got.iter().zip(&want) {
-            assert_eq!(got.labels.to_json(), want.labels, "{name}");
-            match &want.sha256 {
-                None => {
-                    let pairs: Vec<(i64, u64)> = got.samples.iter().collect();
-                    assert_eq!(pairs, want.floats, "{name}: {}", got.labels);
-                }
-                Some(sha256) => {
-                    use sha2::Digest;
-                    let mut hash = sha2::Sha256::new();
-                    for (t, bits) in got.samples.iter() {
-                        hash.update(t.to_be_bytes());
-                        hash.update(bits.to_be_bytes());
-                    }
-                    let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-                    assert_eq!((got.samples.len(), &hex), (want.count, sha256), "{name}: {}", got.labels);
-                }
-            }
-            samples += want.count;
-        }
-        cases += 1;
-        series += want.len();
-    }
-    println!("{cases} cases, {series} series, {samples} samples equal; not read yet: {}", skipped.join(", "));
-    assert!(cases > 0);
+    let wrong = compare_all(&fixture_sets("encodings"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The cases of every seed below `PROMPROOF_SEEDS`, as `tests/fixturegen/seeds.sh` writes them.
+fn seeds() -> Option<Vec<PathBuf>> {
+    let Some(dir) = std::env::var_os("PROMPROOF_SEEDS") else {
+        eprintln!("skipped: cases of further seeds; see tests/fixturegen/README.md and PROMPROOF_SEEDS");
+        return None;
+    };
+    let cases: Vec<PathBuf> = folders(Path::new(&dir)).iter().flat_map(|seed| folders(seed)).collect();
+    assert!(!cases.is_empty(), "no DIR/<seed>/<case>/ in {}", dir.display());
+    Some(cases)
+}
+
+#[test]
+fn every_sample_of_further_seeds_has_the_bits_that_prometheus_reads() {
+    let Some(cases) = seeds() else { return };
+    let wrong = compare_all(&cases);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// `sum(increase(x[10m]))` in its parts: whether summed, the function, the selector, the range in milliseconds.
@@ -113,66 +72,87 @@ fn parts(query: &str) -> Option<(bool, &str, &str, i64)> {
     };
     let (function, rest) = inner.split_once('(')?;
     let (selector, range) = rest.strip_suffix("])")?.rsplit_once('[')?;
-    ["increase", "rate", "avg_over_time"].contains(&function).then_some(())?;
+    // Two functions with an operator between them are no such query.
+    (["increase", "rate", "avg_over_time"].contains(&function) && !selector.contains("])")).then_some(())?;
     Some((summed, function, selector, promproof::time::parse_duration(range).ok()?))
+}
+
+/// Answers that are equal, and of these the ones where another order of a query gives another value.
+fn compare_answers(case: &Path) -> (usize, usize, Vec<String>) {
+    use promproof::promql::{NEWEST, Window, avg_over_time, increase, rate, sum};
+    let (mut equal, mut from_full_read, mut wrong) = (0, 0, Vec::new());
+    let source = Source::open(&case.join("data"), &OpenOptions::default()).unwrap();
+    for answer in read_json(&case.join("expected/promql.json")).as_array().unwrap() {
+        let query = answer["query"].as_str().unwrap();
+        let Some((summed, function, selector, range)) = parts(query) else { continue };
+        let window = Window { end: answer["time_ms"].as_i64().unwrap(), range };
+        let selector = promproof::selector::Selector::parse(selector).unwrap();
+        let interval = Interval::new(window.start(), window.end);
+        let loaded = promproof::samples::load_all(&source, &selector, interval, Reach::Exact);
+        let mut ledger = source.opening_ledger();
+        ledger.absorb(loaded.ledger);
+        let unread = ledger.losses.iter().any(|l| l.kind == ErrorKind::Unsupported);
+        if unread || loaded.series.iter().any(|s| s.members.iter().any(|m| m.histograms > 0)) {
+            continue;
+        }
+        let values = loaded.series.iter().filter_map(|s| {
+            let value = match function {
+                "increase" => increase(NEWEST, window, &s.samples),
+                "rate" => rate(NEWEST, window, &s.samples),
+                _ => avg_over_time(NEWEST, window.select(NEWEST, &s.samples).map(|(_, v)| v)),
+            };
+            value.map(|v| (s.labels.without_name().to_json(), v))
+        });
+        let ours: Vec<(serde_json::Value, f64)> = match summed {
+            true => sum(NEWEST, values.map(|v| v.1)).map(|v| (serde_json::json!({}), v)).into_iter().collect(),
+            false => values.collect(),
+        };
+        let bits = |v: f64| if v.is_nan() { "NaN".to_owned() } else { format!("{:016x}", v.to_bits()) };
+        let mut ours: Vec<String> = ours.into_iter().map(|(l, v)| format!("{l} {}", bits(v))).collect();
+        let recorded = |key: &str| -> Option<Vec<String>> {
+            let list = answer.get(key)?.as_array()?.iter();
+            let line = |r: &serde_json::Value| {
+                let value = f64::from_bits(u64::from_str_radix(r["value_bits"].as_str().unwrap(), 16).unwrap());
+                format!("{} {}", r["labels"], bits(value))
+            };
+            let mut lines: Vec<String> = list.map(line).collect();
+            lines.sort();
+            Some(lines)
+        };
+        ours.sort();
+        // Where values conflict, a query may see others than the full read, which is the rule here.
+        let full = recorded("full_read_result");
+        let is_full = usize::from(full.is_some());
+        let want = full.or_else(|| recorded("result")).unwrap();
+        if ours == want {
+            equal += 1;
+            from_full_read += is_full;
+        } else {
+            wrong.push(format!("{}: {query} at {}: {ours:?}, not {want:?}", case.display(), window.end));
+        }
+    }
+    (equal, from_full_read, wrong)
+}
+
+fn compare_all_answers(cases: &[PathBuf]) {
+    let asked: Vec<&PathBuf> = cases.iter().filter(|c| read_text(&c.join("expected/promql.json")).is_some()).collect();
+    let results: Vec<_> = asked.par_iter().map(|c| compare_answers(c)).collect();
+    let equal: usize = results.iter().map(|r| r.0).sum();
+    let from_full_read: usize = results.iter().map(|r| r.1).sum();
+    let wrong: Vec<String> = results.into_iter().flat_map(|r| r.2).collect();
+    println!("{equal} answers equal, {from_full_read} of them where another query order gives another value");
+    assert!(wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(equal > 50);
 }
 
 #[test]
 fn recorded_answers_of_the_engine_have_the_same_bits() {
-    use promproof::promql::{NEWEST, Window, avg_over_time, increase, rate, sum};
-    let (mut equal, mut from_full_read) = (0, 0);
-    for case in fixture_sets("encodings") {
-        let data = case.join("data");
-        if ["wal", "wbl", "chunks_head"].iter().any(|d| data.join(d).is_dir())
-            || !case.join("expected/promql.json").exists()
-        {
-            continue;
-        }
-        let source = Source::open(&data, &OpenOptions::default()).unwrap();
-        for answer in crate::support::read_json(&case.join("expected/promql.json")).as_array().unwrap() {
-            let query = answer["query"].as_str().unwrap();
-            let Some((summed, function, selector, range)) = parts(query) else { continue };
-            let window = Window { end: answer["time_ms"].as_i64().unwrap(), range };
-            let selector = promproof::selector::Selector::parse(selector).unwrap();
-            let interval = Interval::new(window.start(), window.end);
-            let loaded = promproof::samples::load_all(&source, &selector, interval, Reach::Exact);
-            let unread = loaded.ledger.losses.iter().any(|l| l.kind == ErrorKind::Unsupported);
-            if unread || loaded.series.iter().any(|s| s.members.iter().any(|m| m.histograms > 0)) {
-                continue;
-            }
-            let values = loaded.series.iter().filter_map(|s| {
-                let value = match function {
-                    "increase" => increase(NEWEST, window, &s.samples),
-                    "rate" => rate(NEWEST, window, &s.samples),
-                    _ => avg_over_time(NEWEST, window.select(NEWEST, &s.samples).map(|(_, v)| v)),
-                };
-                value.map(|v| (s.labels.without_name().to_json(), v))
-            });
-            let ours: Vec<(serde_json::Value, f64)> = match summed {
-                true => sum(NEWEST, values.map(|v| v.1)).map(|v| (serde_json::json!({}), v)).into_iter().collect(),
-                false => values.collect(),
-            };
-            let bits = |v: f64| if v.is_nan() { "NaN".to_owned() } else { format!("{:016x}", v.to_bits()) };
-            let mut ours: Vec<String> = ours.into_iter().map(|(l, v)| format!("{l} {}", bits(v))).collect();
-            let recorded = |key: &str| -> Option<Vec<String>> {
-                let list = answer.get(key)?.as_array()?.iter();
-                let line = |r: &serde_json::Value| {
-                    let value = f64::from_bits(u64::from_str_radix(r["value_bits"].as_str().unwrap(), 16).unwrap());
-                    format!("{} {}", r["labels"], bits(value))
-                };
-                let mut lines: Vec<String> = list.map(line).collect();
-                lines.sort();
-                Some(lines)
-            };
-            ours.sort();
-            // Where values conflict, a query may see others than the full read, which is the rule here.
-            let full = recorded("full_read_result");
-            from_full_read += usize::from(full.is_some());
-            let want = full.or_else(|| recorded("result")).unwrap();
-            assert_eq!(ours, want, "{}: {query} at {}", case.display(), window.end);
-            equal += 1;
-        }
+    compare_all_answers(&fixture_sets("encodings"));
+}
+
+#[test]
+fn recorded_answers_of_the_engine_to_further_seeds_have_the_same_bits() {
+    if let Some(cases) = seeds() {
+        compare_all_answers(&cases);
     }
-    println!("{equal} answers equal, {from_full_read} of them where another query order gives another value");
-    assert!(equal > 50);
 }

@@ -15,6 +15,8 @@ mod damage;
 mod differential;
 /// Data directories with every sample that Prometheus reads from them.
 mod encodings;
+/// What a case of the fixtures says must be read, and what is read.
+mod expected;
 /// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
 mod histograms;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.

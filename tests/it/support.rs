@@ -19,17 +19,33 @@ pub fn fixture_sets(kind: &str) -> Vec<PathBuf> {
     }
     let mut sets: Vec<PathBuf> = Vec::new();
     for root in roots.iter().filter(|r| r.is_dir()) {
-        let mut dirs: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
-        dirs.sort();
-        sets.extend(dirs.into_iter().filter(|d| d.is_dir()));
+        sets.extend(folders(root));
     }
     sets
 }
 
-/// A JSON file, decompressed where its name ends in `.zst`.
+/// The folders inside a folder, by name.
+pub fn folders(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let mut dirs: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).filter(|d| d.is_dir()).collect();
+    dirs.sort();
+    dirs
+}
+
+/// A text file, or the decompressed one with `.zst` behind its name; `None` if there is neither.
+pub fn read_text(path: &Path) -> Option<String> {
+    let packed = path.with_added_extension("zst");
+    if packed.exists() {
+        let bytes = zstd::decode_all(&std::fs::read(&packed).unwrap()[..]).unwrap();
+        return Some(String::from_utf8(bytes).unwrap());
+    }
+    path.exists().then(|| std::fs::read_to_string(path).unwrap())
+}
+
+/// A JSON file, decompressed where its name ends in `.zst` or would with it.
 pub fn read_json(path: &Path) -> serde_json::Value {
-    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let bytes =
-        if path.extension().is_some_and(|e| e == "zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
-    serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    let plain = path.with_extension("");
+    let named = if path.extension().is_some_and(|e| e == "zst") { &plain } else { path };
+    let text = read_text(named).unwrap_or_else(|| panic!("{} is missing", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
