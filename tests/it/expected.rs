@@ -33,6 +33,9 @@ pub const UNREAD: [&str; 12] = [
     "wal-zstd",
 ];
 
+/// Whether the logs of servers are read, so that no answer may stand behind one that is not.
+pub const LOGS_ARE_READ: bool = false;
+
 fn hex(bits: u64) -> Value {
     format!("{bits:016x}").into()
 }

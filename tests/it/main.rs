@@ -17,8 +17,12 @@ mod differential;
 mod encodings;
 /// What a case of the fixtures says must be read, and what is read.
 mod expected;
+/// Answers of servers beside ours.
+mod golden;
 /// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
 mod histograms;
+/// Directories of servers that were killed, and what restarted ones serve.
+mod killed;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.
 mod roundtrip;
 /// Answers of real servers, bit for bit.

@@ -49,3 +49,9 @@ pub fn read_json(path: &Path) -> serde_json::Value {
     let text = read_text(named).unwrap_or_else(|| panic!("{} is missing", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+/// The last two parts of a path.
+pub fn name(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().rev().take(2).map(|p| p.to_string_lossy()).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join("/")
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"promproof-oracle/answers"
+	"promproof-oracle/server"
 )
 
 type askOptions struct {
@@ -41,24 +42,24 @@ func ask(ctx context.Context, o askOptions) error {
 		return err
 	}
 	begin := time.Now()
-	s, err := startServer(ctx, o.server, tmp, o.extraFlags)
+	s, err := server.Start(ctx, server.Options{Bin: o.server, Dir: tmp, Flags: o.extraFlags})
 	if err != nil {
 		return err
 	}
-	defer s.stop()
-	if err := s.checkVersion(ctx, o.server, o.version); err != nil {
+	defer s.Stop()
+	if err := s.CheckVersion(ctx, o.server, o.version); err != nil {
 		return err
 	}
 	ready := time.Since(begin)
 
 	begin = time.Now()
-	c := &client{base: s.url, http: &http.Client{
+	c := &client{base: s.URL, http: &http.Client{
 		Timeout:   5 * time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: o.workers},
 	}}
 	res, err := c.askAll(ctx, questions, o.workers)
 	if err != nil {
-		return fmt.Errorf("%w; the server's log ends with: %s", err, s.logTail())
+		return fmt.Errorf("%w; the server's log ends with: %s", err, s.LogTail())
 	}
 	if err := answers.WriteLines(o.out, res); err != nil {
 		return err

@@ -1,11 +1,14 @@
-package main
+// Package server runs Prometheus binaries.
+package server
 
 import (
+	"bytes"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,28 +18,39 @@ import (
 	"time"
 )
 
-// server is a running Prometheus. It listens on the loopback interface only
+// Server is a running Prometheus. It listens on the loopback interface only
 // and ends with its context.
-type server struct {
-	url     string
+type Server struct {
+	URL     string
 	logFile string
 	cancel  context.CancelFunc
 	exited  chan struct{} // closed when the process has ended
 }
 
-// startServer runs the binary over dir/data and waits until it is ready.
-func startServer(ctx context.Context, bin, dir string, extra []string) (*server, error) {
-	config := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(config, nil, 0o666); err != nil {
-		return nil, err
-	}
+// Options say what to run.
+type Options struct {
+	Bin    string
+	Dir    string // holds data/; the configuration and the log are written here
+	Config string // text of the configuration
+	Flags  []string
+	// Line gets each line of the log at level info as it is written.
+	Line func(string)
+}
+
+// Start runs the binary over the data and waits until it is ready.
+func Start(ctx context.Context, o Options) (*Server, error) {
 	var err error
 	// Another process may take the port between our look and the start.
 	for range 3 {
-		var s *server
-		if s, err = startOnFreePort(ctx, bin, dir, config, extra); err == nil {
+		var s *Server
+		if s, err = Launch(ctx, o); err != nil {
+			return nil, err
+		}
+		if err = s.WaitReady(ctx); err == nil {
 			return s, nil
 		}
+		s.Stop()
+		err = fmt.Errorf("%w; the server's log ends with: %s", err, s.LogTail())
 		if !strings.Contains(err.Error(), "address already in use") {
 			break
 		}
@@ -44,7 +58,13 @@ func startServer(ctx context.Context, bin, dir string, extra []string) (*server,
 	return nil, err
 }
 
-func startOnFreePort(ctx context.Context, bin, dir, config string, extra []string) (*server, error) {
+// Launch starts the process and does not wait for it to be ready. The calling
+// thread must live as long as the server shall.
+func Launch(ctx context.Context, o Options) (*Server, error) {
+	config := filepath.Join(o.Dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte(o.Config), 0o666); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -53,45 +73,68 @@ func startOnFreePort(ctx context.Context, bin, dir, config string, extra []strin
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
-	s := &server{url: "http://" + addr, logFile: filepath.Join(dir, "log"), exited: make(chan struct{})}
+	s := &Server{URL: "http://" + addr, logFile: filepath.Join(o.Dir, "log"), exited: make(chan struct{})}
 	log, err := os.Create(s.logFile)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() // the process has its own handle
+	level := "warn"
+	if o.Line != nil {
+		level = "info"
+	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, bin, append([]string{
+	cmd := exec.CommandContext(ctx, o.Bin, append([]string{
 		"--config.file=" + config,
-		"--storage.tsdb.path=" + filepath.Join(dir, "data"),
+		"--storage.tsdb.path=" + filepath.Join(o.Dir, "data"),
 		"--storage.tsdb.retention.time=100y",
 		"--web.listen-address=" + addr,
 		"--query.max-concurrency=64",
-		"--log.level=warn",
-	}, extra...)...)
+		"--log.level=" + level,
+	}, o.Flags...)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	if o.Line != nil {
+		cmd.Stderr = io.MultiWriter(log, &lineWriter{line: o.Line})
+	}
 	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		s.cancel()
+		log.Close()
 		return nil, err
 	}
 	go func() {
 		cmd.Wait() // killed on purpose, so its status says nothing
+		log.Close()
 		close(s.exited)
 	}()
-	if err := s.waitReady(ctx); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%w; the server's log ends with: %s", err, s.logTail())
-	}
 	return s, nil
 }
 
-func (s *server) stop() {
+// lineWriter hands on whole lines.
+type lineWriter struct {
+	line func(string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
+		if !found {
+			return len(b), nil
+		}
+		w.line(string(line))
+		w.rest = rest
+	}
+}
+
+// Stop kills the process (SIGKILL) and waits for its end.
+func (s *Server) Stop() {
 	s.cancel()
 	<-s.exited
 }
 
-// logTail returns the end of the server's log.
-func (s *server) logTail() string {
+// LogTail returns the end of the server's log.
+func (s *Server) LogTail() string {
 	b, err := os.ReadFile(s.logFile)
 	if err != nil {
 		return err.Error()
@@ -99,7 +142,8 @@ func (s *server) logTail() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-1500):]))
 }
 
-func (s *server) waitReady(ctx context.Context) error {
+// WaitReady returns once the server answers, or with an error when it cannot.
+func (s *Server) WaitReady(ctx context.Context) error {
 	c := http.Client{Timeout: 2 * time.Second}
 	for range 600 {
 		select {
@@ -109,7 +153,7 @@ func (s *server) waitReady(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
 		}
-		resp, err := c.Get(s.url + "/-/ready")
+		resp, err := c.Get(s.URL + "/-/ready")
 		if err != nil {
 			continue
 		}
@@ -121,10 +165,10 @@ func (s *server) waitReady(ctx context.Context) error {
 	return errors.New("the server did not become ready within a minute")
 }
 
-// checkVersion makes sure that the answers are filed under the right version.
+// CheckVersion makes sure that the answers are filed under the right version.
 // A server that was built as a module does not know its own; its binary does.
-func (s *server) checkVersion(ctx context.Context, bin, want string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1/status/buildinfo", nil)
+func (s *Server) CheckVersion(ctx context.Context, bin, want string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/status/buildinfo", nil)
 	if err != nil {
 		return err
 	}
