@@ -17,6 +17,9 @@ pub struct ReplayRules {
     pub late_apart: bool,
     /// Whether the head is merged before the blocks (from 2.49) or behind them.
     pub head_first: bool,
+    /// Whether sums run in the order of references where only the head is read (from 2.50); before, everything was
+    /// sorted by labels (`storage/fanout.go`).
+    pub sums_by_reference: bool,
 }
 
 impl ReplayRules {
@@ -30,6 +33,7 @@ impl ReplayRules {
             stale_follows_kind: from(3, 14),
             late_apart: !from(2, 55),
             head_first: from(2, 49),
+            sums_by_reference: from(2, 50),
         }
     }
 }

@@ -255,7 +255,7 @@ impl Source {
     /// In which order sums run.
     pub fn sum_order(&self) -> SumOrder {
         let head = match self.heads.as_slice() {
-            [h] => {
+            [h] if h.head.rules().sums_by_reference => {
                 Some(HeadTimes { in_order: h.head.times, late: h.head.late_times, apart: h.head.rules().late_apart })
             }
             _ => None,

@@ -345,14 +345,14 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             stale_markers: (inside.len() - live.len() + stale_selected) as u64,
             longest_outage: outages
                 .into_iter()
-                .max_by(|a, b| (a.end - a.start).cmp(&(b.end - b.start)).then(b.start.cmp(&a.start))),
+                .max_by(|a, b| a.length().cmp(&b.length()).then(b.start.cmp(&a.start))),
         });
     }
     let covered = joined(all_covered);
     let gaps = complement(&covered, span);
     Coverage {
         ratio: share(&covered, span),
-        uncovered_ms: gaps.iter().map(|g| g.end - g.start).sum(),
+        uncovered_ms: gaps.iter().map(Interval::length).fold(0, i64::saturating_add),
         up_ratio: (scrapes > 0).then(|| ups as f64 / scrapes as f64),
         from_up: targets.targets.iter().any(|t| t.has_up),
         gaps,
@@ -435,7 +435,7 @@ fn complement(covered: &[Interval], span: Span) -> Vec<Interval> {
 }
 
 fn share(covered: &[Interval], span: Span) -> f64 {
-    let ms: i64 = covered.iter().map(|c| c.end - c.start).sum();
+    let ms: i64 = covered.iter().map(Interval::length).fold(0, i64::saturating_add);
     if span.length() <= 0 { 0.0 } else { ms as f64 / span.length() as f64 }
 }
 

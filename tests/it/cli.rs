@@ -406,7 +406,7 @@ fn a_flipped_bit_costs_its_chunk_and_is_named() {
 }
 
 #[test]
-fn what_is_not_read_is_listed_with_the_time_it_may_cover() {
+fn a_damaged_log_is_listed_with_the_time_it_may_cover() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("data");
     copy_tree(&live(), &source);
@@ -418,7 +418,7 @@ fn what_is_not_read_is_listed_with_the_time_it_may_cover() {
     let output = run(&["availability", &s, "--window", "1m", "--format", "json", "--required", "50"]);
     let trailing = json(&output);
     assert_eq!(status(&output), 0);
-    assert_eq!(trailing["losses"][0]["file"], "wal");
+    assert_eq!(trailing["losses"][0]["file"], "wal/00000000");
     assert!(trailing["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains("may be newer")));
     // Asked about a time before it, the log is beside the question.
     let before =
@@ -428,7 +428,7 @@ fn what_is_not_read_is_listed_with_the_time_it_may_cover() {
     // A window that reaches into the log's time cannot be settled by what the log may hold.
     let later = run(&["availability", &s, "--window", "3m", "--end", "2026-11-23T13:59:18Z", "--format", "json"]);
     assert_eq!(status(&later), 3);
-    assert_eq!(json(&later)["losses"][0]["file"], "wal");
+    assert_eq!(json(&later)["losses"][0]["file"], "wal/00000000");
 }
 
 #[test]
@@ -567,7 +567,7 @@ fn a_source_without_samples_still_gets_a_report() {
     for command in ["availability", "model-updates"] {
         let output = run(&[command, &s, "--format", "json"]);
         assert_eq!(status(&output), 3);
-        assert_eq!(json(&output)["losses"][0]["file"], "wal");
+        assert_eq!(json(&output)["losses"][0]["file"], "wal/00000000");
     }
     // A server younger than two hours: its snapshot is named, since only that can be read.
     std::fs::write(dir.path().join("wal/00000000"), b"").unwrap();

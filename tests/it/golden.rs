@@ -7,11 +7,12 @@ use promproof::promql::PromVersion;
 use promproof::sample::is_stale;
 use promproof::source::{OpenOptions, Source};
 use promproof::time::parse_duration;
+use promproof::tsdb::chunkenc::histogram::Counts;
 use promproof::windows::Span;
 use promproof::windows::availability::{Availability, Question, evaluate};
 use promproof::windows::semantics::{SemanticsChoice, resolve};
 
-use crate::expected::{full_read, unread};
+use crate::expected::full_read;
 use crate::support::read_json;
 
 /// The query with its range cut out: `increase(x[3600s])` gives (`increase(x[])`, 3 600 000).
@@ -71,17 +72,15 @@ pub struct Compared {
     pub equal: usize,
     /// Questions that the server failed to answer.
     pub errors: usize,
-    /// Questions whose window may need a store that promproof does not read.
-    pub unread: usize,
     pub differing: Vec<String>,
 }
 
 impl std::fmt::Display for Compared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Compared { equal, errors, unread, differing } = self;
+        let Compared { equal, errors, differing } = self;
         write!(
             f,
-            "{equal} equal, {errors} server errors, {unread} need data not read yet, {} differ",
+            "{equal} equal, {errors} server errors, {} differ",
             differing.len()
         )?;
         differing.iter().take(5).try_for_each(|d| write!(f, "\n  {d}"))
@@ -93,8 +92,10 @@ impl std::fmt::Display for Compared {
 pub fn compare(data: &Path, answers: &Path) -> Compared {
     let document = read_json(answers);
     let version = PromVersion::parse(document["version"].as_str().unwrap()).unwrap();
-    let source = Source::open(data, &OpenOptions::default()).unwrap();
     let question = Question::recommender();
+    let wanted = question.selectors();
+    let source = Source::open(data, &OpenOptions { wanted: wanted.clone(), ..OpenOptions::default() }).unwrap();
+    let source = source.follow(version, &wanted).unwrap();
     let mut cache: BTreeMap<(i64, i64), Availability> = BTreeMap::new();
     let mut compared = Compared::default();
     for answer in document["answers"].as_array().unwrap() {
@@ -110,10 +111,6 @@ pub fn compare(data: &Path, answers: &Path) -> Compared {
         let Some(ours) = ours(&shape, a) else {
             continue;
         };
-        if !unread(&a.losses).is_empty() {
-            compared.unread += 1;
-            continue;
-        }
         if answer.get("error").is_some_and(|e| !e.is_null()) {
             compared.errors += 1;
             continue;
@@ -135,16 +132,10 @@ pub enum Served {
         floats: usize,
         histograms: usize,
     },
-    /// Stores that were left unread, and the first of them.
-    Unread(usize, String),
     Differs(Vec<String>),
 }
 
 impl Served {
-    pub fn unread(&self) -> usize {
-        usize::from(matches!(self, Served::Unread(..)))
-    }
-
     pub fn differences(&self) -> usize {
         if let Served::Differs(differences) = self { differences.len() } else { 0 }
     }
@@ -154,9 +145,8 @@ impl std::fmt::Display for Served {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Served::Equal { series, floats, histograms } => {
-                write!(f, "{series} series, {floats} floats equal, {histograms} histograms counted")
+                write!(f, "{series} series, {floats} floats, {histograms} histograms equal")
             }
-            Served::Unread(losses, first) => write!(f, "not read yet ({losses} losses, such as {first})"),
             Served::Differs(differences) => {
                 write!(f, "{} series differ", differences.len())?;
                 differences.iter().take(5).try_for_each(|d| write!(f, "\n  {d}"))
@@ -166,23 +156,24 @@ impl std::fmt::Display for Served {
 }
 
 /// Every sample that the restarted server returned, without stale markers as it leaves them out: floats bit for bit;
-/// of histograms, whether all were noticed.
-pub fn served(data: &Path, recorded: &Path) -> Served {
-    let source = match Source::open(data, &OpenOptions::default()) {
+/// histograms by time, count and sum.
+pub fn served(data: &Path, recorded: &Path, version: PromVersion) -> Served {
+    let source = match Source::open(data, &OpenOptions::default()).and_then(|s| s.follow(version, &[])) {
         Ok(source) => source,
         Err(e) => return Served::Differs(vec![e.to_string()]),
     };
-    let (loaded, ledger) = full_read(&source);
-    let left = unread(&ledger.losses);
-    if let Some(first) = left.first() {
-        return Served::Unread(left.len(), first.to_line());
-    }
-    let mut ours: BTreeMap<String, (Vec<(i64, String)>, u64)> = BTreeMap::new();
+    let (loaded, _) = full_read(&source);
+    let mut ours: BTreeMap<String, (Vec<(i64, String)>, Vec<(i64, String)>)> = BTreeMap::new();
     for s in &loaded {
-        let floats: Vec<(i64, String)> =
-            s.samples.iter().filter(|(_, v)| !is_stale(*v)).map(|(t, v)| (t, bits(f64::from_bits(v)))).collect();
-        let histograms = s.members.iter().map(|m| m.histograms + m.lost).sum();
-        ours.insert(canonical(&s.labels.to_json()), (floats, histograms));
+        let floats = s.samples.iter().filter(|(_, v)| !is_stale(*v)).map(|(t, v)| (t, bits(f64::from_bits(v))));
+        let histograms = s.histograms.iter().filter(|h| !h.is_stale()).map(|h| {
+            let count = match &h.counts {
+                Counts::Int { count, .. } => *count as f64,
+                Counts::Float { count, .. } => f64::from_bits(*count),
+            };
+            (h.t_ms, format!("{} {}", bits(count), bits(f64::from_bits(h.sum))))
+        });
+        ours.insert(canonical(&s.labels.to_json()), (floats.collect(), histograms.collect()));
     }
     let (mut series, mut floats, mut histograms, mut wrong) = (0, 0, 0, Vec::new());
     for theirs in read_json(recorded)["result"].as_array().unwrap() {
@@ -192,20 +183,26 @@ pub fn served(data: &Path, recorded: &Path) -> Served {
             .iter()
             .map(|v| ((v[0].as_f64().unwrap() * 1000.0).round() as i64, bits(v[1].as_str().unwrap().parse().unwrap())))
             .collect();
-        let their_histograms = list("histograms").len();
+        let their_histograms: Vec<(i64, String)> = list("histograms")
+            .iter()
+            .map(|v| {
+                let number = |key: &str| bits(v[1][key].as_str().unwrap().parse().unwrap());
+                ((v[0].as_f64().unwrap() * 1000.0).round() as i64, format!("{} {}", number("count"), number("sum")))
+            })
+            .collect();
         let (our_floats, our_histograms) = ours.remove(&labels).unwrap_or_default();
         if our_floats != their_floats {
             wrong.push(format!("{labels}: {}", first_difference(&our_floats, &their_floats)));
         }
-        if our_histograms < their_histograms as u64 {
-            wrong.push(format!("{labels}: {their_histograms} histograms, ours {our_histograms}"));
+        if our_histograms != their_histograms {
+            wrong.push(format!("{labels}, histograms: {}", first_difference(&our_histograms, &their_histograms)));
         }
         series += 1;
         floats += their_floats.len();
-        histograms += their_histograms;
+        histograms += their_histograms.len();
     }
-    for (labels, (floats, _)) in ours.iter().filter(|(_, (floats, _))| !floats.is_empty()) {
-        wrong.push(format!("{labels}: not served, ours has {} floats", floats.len()));
+    for (labels, (floats, histograms)) in ours.iter().filter(|(_, (f, h))| !f.is_empty() || !h.is_empty()) {
+        wrong.push(format!("{labels}: not served, ours has {} samples", floats.len() + histograms.len()));
     }
     if wrong.is_empty() { Served::Equal { series, floats, histograms } } else { Served::Differs(wrong) }
 }
