@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -260,6 +261,23 @@ func (r *aRun) begin(ctx context.Context) error {
 	}
 	r.server = s
 	r.happened("ready")
+	// It takes some seconds until it scrapes.
+	ready := float64(time.Now().UnixMilli()) / 1000
+	for range 200 {
+		a, err := ask(ctx, s, "max(timestamp(up)) > "+strconv.FormatFloat(ready, 'f', 3, 64), time.Now().UnixMilli())
+		if err != nil {
+			return err
+		}
+		if a.Type == "vector" && string(a.Result) != "[]" {
+			r.happened("scrapes")
+			return nil
+		}
+		if err := sleep(ctx, 0.1); err != nil {
+			return err
+		}
+	}
+	// What it leaves behind is as good as any.
+	r.happened("does not scrape")
 	return nil
 }
 
@@ -331,6 +349,13 @@ func (r *aRun) kill(how string) error {
 	r.happened("killed " + how)
 	k := r.newKill(how)
 	if err := os.CopyFS(filepath.Join(k.dir, "data"), os.DirFS(filepath.Join(r.dir, "data"))); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(filepath.Join(r.dir, "log"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(k.dir, "log"), log, 0o666); err != nil {
 		return err
 	}
 	r.written = append(r.written, k)
