@@ -4,6 +4,8 @@
 
 use promproof::sample::Samples;
 
+pub mod wal;
+
 /// SplitMix64.
 pub struct Random(u64);
 

@@ -180,7 +180,7 @@ pub fn exclusive_chunks<'a>(
 }
 
 /// Samples that are held at once by those who go through everything: 16 bytes each.
-pub const BATCH: u64 = 1 << 23;
+pub const BATCH: u64 = 1 << 24;
 
 /// Loads all of the series in batches of bounded size, in order, and hands each batch on with the position of its first
 /// series. The logs of a head are read once per batch, so batches are as large as [`BATCH`] allows and not smaller.

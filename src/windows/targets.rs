@@ -343,9 +343,7 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             downs: if target.has_up { downs(&live) } else { Vec::new() },
             restarts: (!target.starts.is_empty()).then(|| restarts(target, span)),
             stale_markers: (inside.len() - live.len() + stale_selected) as u64,
-            longest_outage: outages
-                .into_iter()
-                .max_by(|a, b| a.length().cmp(&b.length()).then(b.start.cmp(&a.start))),
+            longest_outage: outages.into_iter().max_by(|a, b| a.length().cmp(&b.length()).then(b.start.cmp(&a.start))),
         });
     }
     let covered = joined(all_covered);

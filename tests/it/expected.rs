@@ -139,8 +139,7 @@ pub fn compare(case: &Path) -> Result<Equal, String> {
     if let Some(loss) = ledger.losses.iter().find(|l| !is_planted(name, l)) {
         return Err(format!("{} losses, such as {}", ledger.losses.len(), loss.to_line()));
     }
-    let got: Vec<&LoadedSeries> =
-        loaded.iter().filter(|s| !s.samples.is_empty() || !s.histograms.is_empty()).collect();
+    let got: Vec<&LoadedSeries> = loaded.iter().filter(|s| !s.samples.is_empty() || !s.histograms.is_empty()).collect();
     let want = expected(case);
     let mut equal = Equal::default();
     for (got, want) in got.iter().zip(&want) {

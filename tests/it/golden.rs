@@ -78,11 +78,7 @@ pub struct Compared {
 impl std::fmt::Display for Compared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Compared { equal, errors, differing } = self;
-        write!(
-            f,
-            "{equal} equal, {errors} server errors, {} differ",
-            differing.len()
-        )?;
+        write!(f, "{equal} equal, {errors} server errors, {} differ", differing.len())?;
         differing.iter().take(5).try_for_each(|d| write!(f, "\n  {d}"))
     }
 }
@@ -127,11 +123,7 @@ pub fn compare(data: &Path, answers: &Path) -> Compared {
 
 /// What came of comparing every sample.
 pub enum Served {
-    Equal {
-        series: usize,
-        floats: usize,
-        histograms: usize,
-    },
+    Equal { series: usize, floats: usize, histograms: usize },
     Differs(Vec<String>),
 }
 
