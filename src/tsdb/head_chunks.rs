@@ -190,3 +190,137 @@ pub fn list_files(dir: &Path) -> Result<HeadChunkDir> {
     let listed = list(dir, Naming { noun: "head chunk file", width: 6, is_known: |_| false })?;
     Ok(HeadChunkDir { files: listed.files, oddities: listed.oddities, gap_before: listed.gap_before })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot prepare its input fails")]
+mod tests {
+    use super::*;
+
+    const HEADER: [u8; 8] = [0x01, 0x30, 0xbc, 0x91, 1, 0, 0, 0];
+
+    fn chunk(series: u64, times: (i64, i64), encoding: u8, data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(series.to_be_bytes());
+        out.extend(times.0.to_be_bytes());
+        out.extend(times.1.to_be_bytes());
+        out.extend([encoding, data.len() as u8]);
+        out.extend(data);
+        let crc = crc32c(&out);
+        out.extend(crc.to_be_bytes());
+        out
+    }
+
+    fn walked(bytes: &[u8]) -> (Vec<HeadChunk>, Result<(), Fault>) {
+        let mut out = Vec::new();
+        let end = walk(bytes, 3, |c| out.push(c));
+        (out, end)
+    }
+
+    #[test]
+    fn chunks_follow_each_other_up_to_the_zeros() {
+        let first = chunk(7, (-5, i64::MAX), 1, &[0, 2, 9, 9]);
+        let second = chunk(0, (0, 1), 0x80 | 5, &[0xc0, 3, 0, 0]);
+        let file = [&HEADER[..], &first, &second].concat();
+        let expected = [
+            HeadChunk {
+                reference: HeadChunkRef::new(3, 8),
+                series: HeadSeriesRef(7),
+                min_time_ms: -5,
+                max_time_ms: i64::MAX,
+                encoding: Encoding::XOR,
+                out_of_order: false,
+                samples: 2,
+            },
+            HeadChunk {
+                reference: HeadChunkRef::new(3, 8 + first.len() as u64),
+                series: HeadSeriesRef(0),
+                min_time_ms: 0,
+                max_time_ms: 1,
+                encoding: Encoding::HISTOGRAM_ST,
+                out_of_order: true,
+                samples: 3,
+            },
+        ];
+        for zeros in [0, 1, 23, 24, 33, 34, 35, 5000] {
+            let bytes = [&file[..], &vec![0; zeros]].concat();
+            let (found, end) = walked(&bytes);
+            assert_eq!(found, expected, "{zeros}");
+            assert_eq!(end, Ok(()), "{zeros}");
+        }
+        let slice = read(&file, expected[1].reference).unwrap();
+        assert_eq!((slice.encoding, slice.data(), slice.offset), (5, &[0xc0, 3, 0, 0][..], second_data(&first)));
+        assert_eq!(read(&file, expected[0].reference).unwrap().window.len(), file.len() - second_data(&[]) as usize);
+    }
+
+    /// Where the data of a chunk start that follows `before`.
+    fn second_data(before: &[u8]) -> u64 {
+        8 + before.len() as u64 + 26
+    }
+
+    #[test]
+    fn a_short_rest_must_be_zero() {
+        // A chunk of 33 bytes at the very end is one too few, whether or not it is whole.
+        let short = chunk(7, (1, 2), 1, &[0, 0, 0]);
+        assert_eq!(short.len(), 33);
+        let file = [&HEADER[..], &short].concat();
+        let (found, end) = walked(&file);
+        let fault = end.unwrap_err();
+        assert_eq!((found.len(), fault.offset), (0, 8));
+        assert_eq!(fault.kind, FaultKind::Truncated { wanted: 34, left: 33 });
+        assert_eq!(walked(&[&file[..], &[0]].concat()).0.len(), 1);
+        assert_eq!(walked(&HEADER), (vec![], Ok(())));
+    }
+
+    #[test]
+    fn every_flip_in_a_chunk_is_a_fault_and_ends_the_walk() {
+        let one = chunk(u64::MAX, (1, 2), 1, &[0, 2, 1, 2, 3, 4, 5, 6]);
+        let file = [&HEADER[..], &one, &one].concat();
+        assert_eq!(walked(&file).0.len(), 2);
+        for at in 8..8 + one.len() {
+            for bit in 0..8 {
+                let mut bytes = file.clone();
+                bytes[at] ^= 1 << bit;
+                let (found, end) = walked(&bytes);
+                assert!(found.is_empty() && end.is_err(), "{at} {bit}");
+                assert!(read(&bytes, HeadChunkRef::new(3, 8)).is_err());
+                assert!(read(&bytes, HeadChunkRef::new(3, 8 + one.len() as u64)).is_ok());
+            }
+        }
+        for cut in 8 + one.len()..file.len() {
+            let (found, end) = walked(&file[..cut]);
+            assert_eq!((found.len(), end.is_err()), (1, cut > 8 + one.len()), "{cut}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_references_stay_inside() {
+        let mut bytes = [&HEADER[..], &chunk(7, (1, 2), 1, &[0; 20])].concat();
+        for offset in [0, 7, 9, bytes.len() as u64, u64::MAX] {
+            assert!(read(&bytes, HeadChunkRef(offset)).is_err(), "{offset}");
+        }
+        bytes[8 + 25..][..5].fill(0xff);
+        assert_eq!(walked(&bytes).1.unwrap_err().field, "length of a head chunk");
+        bytes[8 + 25..][..5].copy_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x7f]);
+        let fault = walked(&bytes).1.unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::Truncated { wanted: 0x7_ffff_ffff, .. }), "{fault}");
+        let reference = HeadChunkRef::new(5, 1 << 33 | 9);
+        assert_eq!((reference.file_number(), reference.offset_bytes()), (5, 9));
+        assert_eq!(reference.file_name(), "000005");
+        assert!(HeadChunkRef::new(2, 0) > HeadChunkRef::new(1, 0xffff_ffff));
+    }
+
+    #[test]
+    fn headers_are_checked_and_empty_files_known() {
+        assert!(is_empty_last(&[]) && is_empty_last(&[1, 2, 3]) && is_empty_last(&[0; 100]));
+        assert!(!is_empty_last(&[0, 0, 0, 1]) && !is_empty_last(&HEADER));
+        for (bytes, field) in [
+            (vec![], "head chunk magic"),
+            (vec![0; 100], "head chunk magic"),
+            (HEADER[..4].to_vec(), "head chunk version"),
+            ([&HEADER[..4], &[2; 40]].concat(), "head chunk version"),
+            (HEADER[..7].to_vec(), "head chunk header"),
+        ] {
+            assert_eq!(walked(&bytes).1.unwrap_err().field, field, "{bytes:?}");
+        }
+    }
+}

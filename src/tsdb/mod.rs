@@ -20,6 +20,7 @@ pub mod write;
 
 pub use block::Block;
 pub use chunks::{BlockChunkRef, ChunkSlice};
+pub use head_chunks::{HeadChunk, HeadChunkRef, HeadSeriesRef};
 pub use index::{BlockSeriesRef, ChunkMeta, SeriesEntry};
 pub use meta::BlockMeta;
 pub use run::Run;

@@ -378,3 +378,307 @@ impl RawRecord<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot prepare its input fails")]
+mod tests {
+    use super::*;
+
+    fn fragment(header: u8, data: &[u8]) -> Vec<u8> {
+        let len = (data.len() as u16).to_be_bytes();
+        [&[header], &len[..], &crc32c(data).to_be_bytes(), data].concat()
+    }
+
+    fn read(bytes: &[u8]) -> (Vec<(u64, u64, Vec<u8>)>, Option<RecordFault>) {
+        let mut found = Vec::new();
+        let mut records = Records::new(bytes);
+        let fault = loop {
+            match records.next() {
+                Some(Ok(r)) => found.push((r.offset, r.end, r.stored.into_owned())),
+                Some(Err(fault)) => break Some(fault),
+                None => break None,
+            }
+        };
+        assert!(records.next().is_none(), "nothing follows an end");
+        (found, fault)
+    }
+
+    fn fault(bytes: &[u8]) -> RecordFault {
+        read(bytes).1.unwrap()
+    }
+
+    /// A record that ends `left` bytes before the page does.
+    fn filler(left: usize) -> Vec<u8> {
+        fragment(kind::FULL, &vec![7; PAGE_LEN - FRAGMENT_HEADER_LEN - left])
+    }
+
+    #[test]
+    fn records_are_fragments_put_together() {
+        let long = [filler(10), fragment(2, b"abc"), fragment(3, &[b'd'; PAGE_LEN - 7]), fragment(4, b"e")].concat();
+        let (found, fault) = read(&long);
+        assert_eq!(fault, None);
+        let [first, second] = &found[..] else { unreachable!() };
+        assert_eq!((first.0, first.1), (0, PAGE_LEN as u64 - 10));
+        assert_eq!((second.0, second.1), (PAGE_LEN as u64 - 10, 2 * PAGE_LEN as u64 + 8));
+        assert_eq!(second.2, [b"abc", &[b'd'; PAGE_LEN - 7][..], b"e"].concat());
+        let one = fragment(1, b"x");
+        let record = Records::new(&one).next().unwrap().unwrap();
+        assert!(matches!(record.stored, Cow::Borrowed(b"x")));
+        assert_eq!(read(&[]), (vec![], None));
+    }
+
+    #[test]
+    fn the_rest_of_a_page_is_zero() {
+        // Room for a header is used; less than that is zero, down to a single byte.
+        for left in 0..FRAGMENT_HEADER_LEN {
+            let bytes = [filler(left), vec![0; left], fragment(1, b"x")].concat();
+            assert_eq!(read(&bytes).0.len(), 2, "{left}");
+        }
+        // Compression flags and the upper bits do not make a fragment of a zero.
+        let bytes = [fragment(1, b"x"), vec![0xf8], vec![0; PAGE_LEN - 9], fragment(1, b"y")].concat();
+        assert_eq!(read(&bytes).0.len(), 2);
+        let mut bytes = [fragment(1, b"x"), vec![0; PAGE_LEN - 8], fragment(1, b"y")].concat();
+        bytes[100] = 1;
+        let found = fault(&bytes);
+        assert_eq!((found.fault.offset, found.record, found.reported, found.tail), (8, 8, PAGE_LEN as u64, false));
+        // Within the segment's last page, too.
+        let mut bytes = [fragment(1, b"x"), vec![0; 20]].concat();
+        assert_eq!(read(&bytes).1, None);
+        bytes[27] = 1;
+        assert!(matches!(fault(&bytes).fault.kind, FaultKind::Malformed { found: 1, .. }));
+    }
+
+    #[test]
+    fn fragments_out_of_order_are_damage() {
+        let (one, first, middle, last) = (fragment(1, b"x"), fragment(2, b"x"), fragment(3, b"x"), fragment(4, b"x"));
+        for (bytes, at, record) in [
+            ([&one[..], &middle].concat(), 8, 8),
+            ([&one[..], &last].concat(), 8, 8),
+            ([&first[..], &one].concat(), 8, 0),
+            ([&first[..], &middle, &first].concat(), 16, 0),
+            ([&first[..], &last, &last].concat(), 16, 16),
+            (fragment(5, b"x"), 0, 0),
+            (fragment(7, b"x"), 0, 0),
+        ] {
+            let found = fault(&bytes);
+            assert_eq!((found.fault.offset, found.record, found.tail), (at, record, false), "{bytes:?}");
+            assert_eq!(found.reported, at + 8);
+            assert_eq!(found.fault.field, "kind of a fragment");
+        }
+        // The checksum is looked at first, the length before both.
+        let mut bytes = fragment(7, b"x");
+        bytes[7] = 0;
+        assert!(matches!(fault(&bytes).fault.kind, FaultKind::Checksum { .. }));
+        bytes[1] = 0x80;
+        let found = fault(&bytes);
+        assert_eq!((found.fault.field, found.reported, found.tail), ("length of a fragment", 7, false));
+        assert_eq!(fault(&[1, 0x7f, 0xfa]).fault.field, "length of a fragment");
+        assert_eq!(fault(&[1, 0x7f, 0xf9]).fault.field, "fragment");
+        // Between a first and a last fragment there may be zeros.
+        let bytes = [&first[..], &vec![0; PAGE_LEN - 8], &last].concat();
+        assert_eq!(read(&bytes), (vec![(0, PAGE_LEN as u64 + 8, b"xx".to_vec())], None));
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_a_torn_tail() {
+        let whole = [fragment(1, b"whole"), fragment(1, b"the one that is cut")].concat();
+        for cut in 12..whole.len() {
+            let (found, fault) = read(&whole[..cut]);
+            assert_eq!(found[0], (0, 12, b"whole".to_vec()));
+            // What is left of the header makes a fragment of nothing, whose checksum is zero.
+            let nothing = cut == 13 || cut == 14;
+            assert_eq!((found.len(), fault.is_none()), (1 + usize::from(nothing), cut <= 14), "{cut}");
+            let Some(fault) = fault else { continue };
+            assert_eq!((fault.fault.offset, fault.record, fault.tail), (12, 12, true), "{cut}");
+        }
+        // What was cut off were zeros: the fragment is whole.
+        let zeros = fragment(1, &[1, 0, 0, 0]);
+        assert_eq!(read(&zeros[..8]), (vec![(0, 11, vec![1, 0, 0, 0])], None));
+        assert_eq!(read(&[1]), (vec![(0, 7, vec![])], None));
+    }
+
+    #[test]
+    fn a_record_without_its_end_is_torn_unless_zeros_follow() {
+        let first = [filler(20), fragment(2, &[5; 13])].concat();
+        assert_eq!(first.len(), PAGE_LEN);
+        let found = fault(&first);
+        assert_eq!((found.fault.offset, found.record, found.tail), (PAGE_LEN as u64, PAGE_LEN as u64 - 20, true));
+        assert_eq!((found.fault.field, found.reported), ("rest of a record", PAGE_LEN as u64));
+        let mut records = Records::new(&first[PAGE_LEN - 20..]);
+        assert_eq!((records.next(), records.unfinished()), (None, Some(0)), "the page is filled up");
+        let bytes = [first, vec![0; 5]].concat();
+        let mut records = Records::new(&bytes);
+        assert!(records.next().unwrap().is_ok());
+        assert_eq!((records.next(), records.unfinished()), (None, Some(PAGE_LEN as u64 - 20)));
+    }
+
+    #[test]
+    fn pages_that_end_in_a_header_end_in_silence_as_upstream_has_it() {
+        let mut bytes = [filler(7), fragment(1, &[0; 50])].concat();
+        bytes.truncate(PAGE_LEN);
+        assert_eq!(read(&bytes).1, None);
+        bytes[PAGE_LEN - 7] = 2;
+        assert!(fault(&bytes).tail);
+        let mut bytes = [filler(1), vec![1]].concat();
+        assert_eq!(read(&bytes).1, None);
+        bytes[PAGE_LEN - 1] = 3;
+        assert!(fault(&bytes).tail);
+        let bytes = [filler(3), vec![1, 0, 5]].concat();
+        let found = fault(&bytes);
+        assert_eq!((found.fault.field, found.reported, found.tail), ("header of a fragment", PAGE_LEN as u64, true));
+    }
+
+    #[test]
+    fn damage_is_no_tail() {
+        let two = [fragment(1, &[9; 600]), fragment(1, &[9; 600])].concat();
+        let flipped = |at: usize, bit: u8| {
+            let mut bytes = two.clone();
+            bytes[at] ^= bit;
+            fault(&bytes)
+        };
+        // In the first one, in the last one, and in the first one's length so that it reaches behind the end.
+        assert!(!flipped(300, 1).tail);
+        assert!(!flipped(900, 1).tail);
+        let far = flipped(1, 0x10);
+        assert_eq!((far.fault.offset, far.tail), (0, false));
+        assert!(flipped(608, 0x10).tail, "nothing tells a damaged length of the last one from a cut");
+        // Sectors that were never written.
+        let mut bytes = two.clone();
+        bytes[1024..].fill(0);
+        assert!(fault(&bytes).tail);
+        bytes.resize(3 * PAGE_LEN, 0);
+        assert!(fault(&bytes).tail);
+        bytes[2 * PAGE_LEN] = 1;
+        assert!(!fault(&bytes).tail);
+        let mut bytes = two.clone();
+        bytes[512..607].fill(0);
+        assert!(!fault(&bytes).tail, "another record follows");
+        // Zeros at the end of the data are not enough.
+        let mut bytes = fragment(1, &[[9; 40], [0; 40]].concat());
+        bytes[8] ^= 1;
+        assert!(!fault(&bytes).tail);
+    }
+
+    fn record(header: u8, stored: &[u8]) -> RawRecord<'static> {
+        let bytes = fragment(header, stored);
+        let record = Records::new(&bytes).limit(100_000).next().unwrap().unwrap();
+        RawRecord { stored: Cow::Owned(record.stored.into_owned()), ..record }
+    }
+
+    fn decompressed(header: u8, stored: &[u8]) -> Result<Vec<u8>, Fault> {
+        let mut buffer = vec![0xee; 3];
+        record(header, stored).decompress(&mut buffer).map(<[u8]>::to_vec)
+    }
+
+    fn snappy(data: &[u8]) -> Vec<u8> {
+        snap::raw::Encoder::new().compress_vec(data).unwrap()
+    }
+
+    #[test]
+    fn the_last_fragments_flags_decide_and_snappy_wins() {
+        let data = [2; 400];
+        let block = snappy(&data);
+        assert_eq!(decompressed(0x01, &data).unwrap(), data);
+        assert_eq!(decompressed(0x09, &block).unwrap(), data);
+        assert_eq!(decompressed(0x19, &block).unwrap(), data);
+        assert_eq!(decompressed(0xe9, &block).unwrap(), data, "upper bits mean nothing");
+        assert_eq!(decompressed(0x11, &zstd::encode_all(&data[..], 0).unwrap()).unwrap(), data);
+        let bytes = [fragment(0x02, &block[..9]), fragment(0x0c, &block[9..])].concat();
+        let record = Records::new(&bytes).next().unwrap().unwrap();
+        assert_eq!(record.compression, Compression::Snappy);
+        assert_eq!(record.decompress(&mut Vec::new()).unwrap(), data);
+        for header in [0x01, 0x09, 0x11] {
+            assert_eq!(decompressed(header, b"").unwrap(), b"", "nothing is nothing in every compression");
+        }
+        let names = [0x01, 0x09, 0x11].map(|h| super::Compression::of(h).name());
+        assert_eq!(names, ["none", "snappy", "zstd"]);
+    }
+
+    #[test]
+    fn snappy_lengths_are_not_believed() {
+        let fails = |stored: &[u8]| decompressed(0x09, stored).unwrap_err();
+        // 2^32 - 1 bytes, over the limit; 2^16 bytes within the limit but in too few bytes; more than 32 bits.
+        let huge = fails(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, 0x41]);
+        assert_eq!(huge.field, "length of a record");
+        let dense = fails(&[0x80, 0x80, 0x04, 0x00, 0x41]);
+        assert!(matches!(dense.kind, FaultKind::Malformed { found: 65536, .. }), "{dense}");
+        assert_eq!(fails(&[0xff, 0xff, 0xff, 0xff, 0x1f, 0x00, 0x41]).field, "Snappy block");
+        // The densest there is: 64 bytes for three.
+        let mut block = vec![0x80, 0x80, 0x04, 0x00, 0x41];
+        block.extend([0xfe, 0x01, 0x00].repeat(1023));
+        block.extend([0xfa, 0x01, 0x00]);
+        assert_eq!(decompressed(0x09, &block).unwrap(), vec![0x41; 65536]);
+        // Short, long, a copy from before the start, a literal that is cut off.
+        assert!(decompressed(0x09, &[2, 0x00, 0x41]).is_err());
+        assert!(decompressed(0x09, &[0, 0x00, 0x41]).is_err());
+        assert!(decompressed(0x09, &[4, 0x0e, 0x01, 0x00]).is_err());
+        assert!(decompressed(0x09, &[4, 0x0c, 0x41]).is_err());
+        assert_eq!(decompressed(0x09, &[0]).unwrap(), b"");
+    }
+
+    #[test]
+    fn zstd_is_stopped_at_the_limit() {
+        // Without a length in the frame, as a stream may be written.
+        let zeros = |n: usize| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.include_contentsize(false).unwrap();
+            std::io::Write::write_all(&mut encoder, &vec![0; n]).unwrap();
+            encoder.finish().unwrap()
+        };
+        let claimed = zstd::zstd_safe::get_frame_content_size(&zeros(50_000));
+        assert_eq!(claimed.ok(), Some(None));
+        for n in [1, 4096, 4097, 99_999, 100_000] {
+            assert_eq!(decompressed(0x11, &zeros(n)).unwrap().len(), n);
+        }
+        for n in [100_001, 10_000_000] {
+            assert_eq!(decompressed(0x11, &zeros(n)).unwrap_err().field, "length of a record");
+        }
+        // With a length, and with one that is wrong.
+        let mut frame = zstd::bulk::compress(&vec![0; 90_000], 3).unwrap();
+        assert_eq!(zstd::zstd_safe::get_frame_content_size(&frame).ok(), Some(Some(90_000)));
+        assert_eq!(decompressed(0x11, &frame).unwrap().len(), 90_000);
+        assert!(decompressed(0x11, &frame[..frame.len() - 1]).is_err());
+        frame[6] ^= 1;
+        assert!(decompressed(0x11, &frame).is_err());
+        let big = zstd::bulk::compress(&vec![0; 100_001], 3).unwrap();
+        assert_eq!(decompressed(0x11, &big).unwrap_err().field, "length of a record");
+        // Frames one behind the other, and what is none.
+        assert_eq!(decompressed(0x11, &[zeros(3), zeros(5)].concat()).unwrap().len(), 8);
+        assert!(decompressed(0x11, &[&zeros(3)[..], b"x"].concat()).is_err());
+        assert!(decompressed(0x11, b"nothing of the kind").is_err());
+        // The limit holds for plain records, too.
+        let bytes = fragment(1, &[0; 11]);
+        let record = Records::new(&bytes).limit(10).next().unwrap().unwrap();
+        assert!(record.decompress(&mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn types_are_seen_without_decompressing() {
+        let long: Vec<u8> = (0..70_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
+        for len in [1, 59, 60, 61, 256, 257, 300, 65_536, 70_000] {
+            let data = &long[..len];
+            let compressed = snappy(data);
+            let parts: Vec<&[u8]> = compressed.chunks(30_000).collect();
+            let stored = Cow::Borrowed(&compressed[..]);
+            assert!(!parts.is_empty());
+            let record = RawRecord { offset: 0, end: 0, compression: Compression::Snappy, stored, limit: 1 << 20 };
+            assert_eq!(record.peek_type(), Some(data[0]), "{len}");
+        }
+        assert_eq!(record(0x01, &[9, 8]).peek_type(), Some(9));
+        assert_eq!(record(0x01, &[]).peek_type(), None);
+        assert_eq!(record(0x11, &zstd::encode_all(&b"x"[..], 0).unwrap()).peek_type(), None);
+        for stored in [&[][..], &[0x80], &[1], &[4, 0x0e, 1, 0], &[200, 0xf4, 1, 0]] {
+            assert_eq!(record(0x09, stored).peek_type(), None, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn reading_may_start_inside() {
+        let bytes = [fragment(1, b"before"), fragment(1, b"behind")].concat();
+        let starts = |at| Records::new(&bytes).starting_at(at).map(|r| r.unwrap().offset).collect::<Vec<_>>();
+        assert_eq!(starts(0), [0, 13]);
+        assert_eq!(starts(13), [13]);
+        assert_eq!(starts(26), [0; 0]);
+        assert_eq!(starts(u64::MAX), [0; 0]);
+    }
+}

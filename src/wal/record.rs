@@ -408,3 +408,189 @@ pub fn check(record: &[u8]) -> Result<u64, Fault> {
     }
     Ok(count)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot prepare its input fails")]
+pub(super) mod tests {
+    use super::*;
+    use crate::raw::FaultKind;
+
+    /// Builds records field by field.
+    #[derive(Default, Clone)]
+    pub(crate) struct Made(pub(crate) Vec<u8>);
+
+    impl Made {
+        pub(crate) fn of(record_type: u8) -> Made {
+            Made(vec![record_type])
+        }
+        pub(crate) fn raw(mut self, bytes: &[u8]) -> Made {
+            self.0.extend(bytes);
+            self
+        }
+        pub(crate) fn u64(self, value: u64) -> Made {
+            self.raw(&value.to_be_bytes())
+        }
+        pub(crate) fn uvarint(mut self, mut value: u64) -> Made {
+            while value >= 0x80 {
+                self.0.push(value as u8 | 0x80);
+                value >>= 7;
+            }
+            self.raw(&[value as u8])
+        }
+        pub(crate) fn varint(self, value: i64) -> Made {
+            self.uvarint((value << 1 ^ value >> 63) as u64)
+        }
+        pub(crate) fn string(self, text: &str) -> Made {
+            self.uvarint(text.len() as u64).raw(text.as_bytes())
+        }
+    }
+
+    /// What `read` appends, the record cut and extended everywhere as well: all of that must be refused or shorter.
+    fn read<T>(made: Made, read: fn(&[u8], &mut Vec<T>) -> Result<(), Fault>) -> Vec<T> {
+        let mut whole = Vec::new();
+        read(&made.0, &mut whole).unwrap();
+        assert_eq!(check(&made.0), Ok(whole.len() as u64));
+        for cut in 0..made.0.len() {
+            let mut out = Vec::new();
+            match read(&made.0[..cut], &mut out) {
+                Ok(()) => assert!(out.len() < whole.len(), "{cut}"),
+                Err(fault) => assert!(out.is_empty() && fault.offset <= cut as u64),
+            }
+        }
+        let mut out = Vec::new();
+        assert!(read(&made.raw(&[0]).0, &mut out).is_err() && out.is_empty());
+        assert!(read(&[200], &mut out).is_err() && read(&[], &mut out).is_err());
+        whole
+    }
+
+    fn kind(record: &Made) -> FaultKind {
+        check(&record.0).unwrap_err().kind
+    }
+
+    #[test]
+    fn a_type_alone_is_a_record_without_entries() {
+        for record_type in 1..=13 {
+            assert_eq!(check(&[record_type]), Ok(0), "{record_type}");
+            assert!(types::name(record_type).is_some());
+        }
+        // But for the one that has no entries.
+        assert!(check(&[types::MIN_VALID_TIME]).is_err());
+        for unknown in [0, 15, 200, 255] {
+            assert_eq!((check(&[unknown, 1, 2]), types::name(unknown)), (Ok(0), None));
+        }
+        assert_eq!(check(&[]), Ok(0));
+    }
+
+    #[test]
+    fn series_have_their_labels_in_order() {
+        let made = Made::of(1).u64(1 << 39).uvarint(2).string("__name__").string("up").string("job").string("a");
+        let made = made.u64(2).uvarint(3).string("b").string("1").string("a").string("").string("b").string("2");
+        let found = read(made.u64(3).uvarint(0), series);
+        let [sound, odd, empty] = &found[..] else { unreachable!() };
+        assert_eq!((sound.reference, sound.odd_labels), (HeadSeriesRef(1 << 39), false));
+        assert_eq!(sound.labels, Labels::from_pairs([("__name__", "up"), ("job", "a")]));
+        assert_eq!((&odd.labels, odd.odd_labels), (&Labels::from_pairs([("b", "1")]), true));
+        assert_eq!((&empty.labels, empty.odd_labels), (&Labels::default(), false));
+        for claimed in [4, 1 << 40, u64::MAX] {
+            let made = Made::of(1).u64(1).uvarint(claimed).raw(&[0; 7]);
+            assert!(matches!(kind(&made), FaultKind::Truncated { .. }), "{claimed}");
+            let made = Made::of(1).u64(1).uvarint(1).uvarint(claimed);
+            assert!(matches!(kind(&made), FaultKind::Truncated { .. }), "{claimed}");
+        }
+    }
+
+    fn sample(reference: u64, t_ms: i64, start_ms: i64, bits: u64) -> SampleRecord {
+        SampleRecord { reference: HeadSeriesRef(reference), t_ms, start_ms, bits }
+    }
+
+    #[test]
+    fn samples_are_relative_to_the_first_and_wrap() {
+        let made = Made::of(2).u64(100).u64(1_000).varint(0).varint(0).u64(7).varint(-1).varint(-5).u64(8);
+        let made = made.varint(-101).varint(i64::MAX).u64(crate::sample::STALE_NAN_BITS);
+        assert_eq!(
+            read(made, samples),
+            [
+                sample(100, 1_000, 0, 7),
+                sample(99, 995, 0, 8),
+                sample(u64::MAX, i64::MIN + 999, 0, crate::sample::STALE_NAN_BITS),
+            ]
+        );
+        // The head of a record without samples.
+        assert_eq!(check(&Made::of(2).u64(1).u64(1).0), Ok(0));
+        assert!(check(&Made::of(2).u64(1).0).is_err());
+    }
+
+    #[test]
+    fn samples_with_start_timestamps_are_relative_to_the_one_before() {
+        let made = Made::of(11).varint(100).varint(1_000).varint(900).u64(1);
+        let made = made.varint(1).varint(10).raw(&[1]).u64(2);
+        let made = made.varint(1).varint(20).raw(&[0]).u64(3);
+        let made = made.varint(-3).varint(-20).raw(&[1]).u64(4);
+        let made =
+            made.varint(-100).varint(0).raw(&[2]).varint(-1).u64(5).varint(0).varint(0).raw(&[255]).varint(9).u64(6);
+        assert_eq!(
+            read(made, samples),
+            [
+                sample(100, 1_000, 900, 1),
+                sample(101, 1_010, 900, 2),
+                sample(102, 1_020, 0, 3),
+                sample(99, 980, 0, 4),
+                sample(u64::MAX, 1_000, 899, 5),
+                sample(u64::MAX, 1_000, 909, 6),
+            ]
+        );
+    }
+
+    #[test]
+    fn samples_before_a_fault_are_seen_but_not_kept() {
+        let made = Made::of(2).u64(1).u64(1).varint(0).varint(0).u64(7).varint(1);
+        let mut seen = 0;
+        assert!(for_each_sample(&made.0, |_| seen += 1).is_err());
+        assert_eq!(seen, 1);
+        let mut out = vec![sample(9, 9, 9, 9)];
+        assert!(samples(&made.0, &mut out).is_err());
+        assert_eq!(out, [sample(9, 9, 9, 9)]);
+    }
+
+    #[test]
+    fn deletions_markers_and_times() {
+        let made = Made::of(3).u64(5).varint(i64::MIN).varint(i64::MAX).u64(5).varint(3).varint(-3);
+        let found = read(made, tombstones);
+        assert_eq!(found[0], DeletedRecord { reference: HeadSeriesRef(5), interval: Interval::ALL });
+        assert_eq!(found[1].interval, Interval::new(3, -3));
+        let found = read(Made::of(5).u64(5).u64(0).u64(6).u64(3 << 32 | 8), markers);
+        assert_eq!((found[0].reference, found[0].chunk), (HeadSeriesRef(5), HeadChunkRef(0)));
+        assert_eq!((found[1].chunk.file_number(), found[1].chunk.offset_bytes()), (3, 8));
+        let made = Made::of(14).u64(-7i64 as u64);
+        assert_eq!((min_valid_time(&made.0), check(&made.0)), (Ok(-7), Ok(1)));
+        assert!(min_valid_time(&made.clone().raw(&[0]).0).is_err());
+        assert!(min_valid_time(&made.0[..8]).is_err() && min_valid_time(&[2]).is_err());
+    }
+
+    #[test]
+    fn metadata_of_unknown_fields_are_passed_over() {
+        let made = Made::of(6).uvarint(300).raw(&[1]).uvarint(4).string("UNIT").string("s").string("LATER").string("x");
+        let made = made.string("HELP").string("first").string("HELP").string("second").uvarint(1).raw(&[9]).uvarint(0);
+        let found = read(made, metadata);
+        let [first, second] = &found[..] else { unreachable!() };
+        assert_eq!((first.reference, metric_type(first.kind)), (HeadSeriesRef(300), "counter"));
+        assert_eq!((&first.unit[..], &first.help[..]), (&b"s"[..], &b"second"[..]), "the last one counts");
+        assert_eq!((metric_type(second.kind), second.unit.len() + second.help.len()), ("unknown", 0));
+        assert!(check(&Made::of(6).uvarint(1).raw(&[1]).uvarint(u64::MAX).0).is_err());
+        let names: Vec<_> = (0..8).map(metric_type).collect();
+        assert_eq!(
+            names,
+            ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"]
+        );
+    }
+
+    #[test]
+    fn exemplars_have_labels_of_their_own() {
+        let made = Made::of(4).u64(10).u64(50).varint(-1).varint(2).u64(7).uvarint(1).string("trace_id").string("abc");
+        let found = read(made.varint(0).varint(0).u64(8).uvarint(0), exemplars);
+        assert_eq!((found[0].reference, found[0].t_ms, found[0].bits), (HeadSeriesRef(9), 52, 7));
+        assert_eq!(found[0].labels, Labels::from_pairs([("trace_id", "abc")]));
+        assert_eq!((found[1].labels.len(), found[1].odd_labels), (0, false));
+        assert_eq!(check(&Made::of(4).u64(1).u64(1).0), Ok(0));
+    }
+}

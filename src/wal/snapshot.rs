@@ -187,3 +187,102 @@ fn tombstones(cursor: &mut Cursor<'_>) -> Result<Vec<DeletedRecord>, Fault> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot prepare its input fails")]
+mod tests {
+    use super::super::record::tests::Made;
+    use super::*;
+    use crate::tsdb::chunkenc::histogram::Counts;
+
+    fn series_record(has_chunk: u64) -> Made {
+        Made::of(1).u64(7).uvarint(1).string("a").string("b").u64(0).uvarint(has_chunk)
+    }
+
+    fn chunk(encoding: u8) -> Made {
+        series_record(1).u64(10).u64(20).raw(&[encoding]).string("data")
+    }
+
+    fn read(made: &Made) -> SnapshotSeries<'_> {
+        match decode(&made.0) {
+            Ok(SnapshotRecord::Series(series)) => *series,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_have_a_segment_and_an_offset() {
+        assert_eq!(parse_name("chunk_snapshot.000012.0000163840"), Some((12, 163_840)));
+        for no in ["chunk_snapshot.1", "chunk_snapshot.1.2.tmp", "chunk_snapshot.1.2.3", "chunk_snapshot.x.1", "1.2"] {
+            assert_eq!(parse_name(no), None, "{no}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for name in
+            ["chunk_snapshot.000012.1", "chunk_snapshot.9.3", "chunk_snapshot.9.2", "chunk_snapshot.1.2.tmp", "wal"]
+        {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        std::fs::write(dir.path().join("chunk_snapshot.99.1"), "").unwrap();
+        let (found, notes) = list_snapshots(dir.path()).unwrap();
+        assert_eq!(found.iter().map(|s| (s.segment, s.offset)).collect::<Vec<_>>(), [(9, 2), (9, 3), (12, 1)]);
+        assert_eq!(notes, ["`chunk_snapshot.1.2.tmp` was never finished", "`chunk_snapshot.99.1` is not a folder"]);
+    }
+
+    #[test]
+    fn series_have_an_open_chunk_or_none() {
+        let made = series_record(0);
+        let series = read(&made);
+        assert_eq!((series.reference, series.chunk.is_none()), (HeadSeriesRef(7), true));
+        assert_eq!(series.labels, Labels::from_pairs([("a", "b")]));
+        for encoding in [1, 4] {
+            let made = chunk(encoding).raw(&[0; 56]).u64(99);
+            let chunk = read(&made).chunk.unwrap();
+            assert_eq!((chunk.min_time_ms, chunk.max_time_ms, chunk.encoding), (10, 20, Encoding(encoding)));
+            assert_eq!((chunk.data.data(), chunk.last), (&b"data"[..], LastValue::Float(99)));
+            assert_eq!(made.0.get(chunk.data.offset as usize..).unwrap().first(), Some(&b'd'));
+        }
+        let made = chunk(2).raw(&[0]).varint(0).u64(0).uvarint(1).uvarint(2).u64(3).raw(&[0; 4]);
+        let LastValue::Histogram(Some(last)) = read(&made).chunk.unwrap().last else { unreachable!() };
+        assert_eq!(
+            (last.t_ms, last.counts),
+            (20, Counts::Int { count: 2, zero: 1, positive: vec![], negative: vec![] })
+        );
+        let made = chunk(6).raw(&[0]).varint(60).u64(0).u64(1).u64(2).u64(3).raw(&[0; 4]);
+        assert_eq!(read(&made).chunk.unwrap().last, LastValue::Histogram(None));
+        for encoding in [0, 7, 0x81, 0xff] {
+            let fault = decode(&chunk(encoding).raw(&[0; 64]).0).unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Unsupported { found: u64::from(encoding) });
+        }
+    }
+
+    #[test]
+    fn tombstones_have_a_version_and_no_checksum() {
+        let body = Made::of(1).uvarint(7).varint(-5).varint(5).uvarint(8).varint(1).varint(0).0;
+        let made = Made::of(2).uvarint(body.len() as u64).raw(&body);
+        let Ok(SnapshotRecord::Tombstones(found)) = decode(&made.0) else { unreachable!() };
+        assert_eq!(found.first().unwrap().interval, Interval::new(-5, 5));
+        assert_eq!(found.last().unwrap().interval, Interval::new(1, 0));
+        let fault = decode(&Made::of(2).string("\u{2}").0).unwrap_err();
+        assert_eq!((fault.offset, fault.kind), (2, FaultKind::Unsupported { found: 2 }));
+    }
+
+    #[test]
+    fn records_are_read_to_their_end() {
+        let exemplars = Made::of(3).u64(10).u64(50).varint(-1).varint(2).u64(7).uvarint(0);
+        let body = Made::of(1).uvarint(7).varint(-5).varint(5).0;
+        let stones = Made::of(2).uvarint(body.len() as u64).raw(&body);
+        for made in [series_record(0), chunk(1).raw(&[0; 56]).u64(99), stones, exemplars] {
+            assert!(decode(&made.0).is_ok());
+            assert!(decode(&made.clone().raw(&[0]).0).is_err());
+            for cut in 1..made.0.len() {
+                // Exemplars may end behind their type and their head.
+                let whole = made.0.first() == Some(&3) && (cut == 1 || cut == 17);
+                assert_eq!(decode(made.0.get(..cut).unwrap()).is_ok(), whole, "{cut}");
+            }
+        }
+        for unknown in [0, 4, 255] {
+            assert!(matches!(decode(&[unknown]).unwrap_err().kind, FaultKind::Unsupported { .. }));
+        }
+        assert!(decode(&[]).is_err());
+    }
+}

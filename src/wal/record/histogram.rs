@@ -124,6 +124,11 @@ pub(in crate::wal) fn body(
     }
     let sample = |layout, counts| HistogramSample { t_ms, start_ms, sum, hint, layout: Arc::new(layout), counts };
     if is_stale(sum) {
+        // Only what has to be reduced is looked at upstream.
+        if schema > FINEST {
+            side(cursor, kind, schema, &mut positive_spans, positive)?;
+            side(cursor, kind, schema, &mut negative_spans, negative)?;
+        }
         let counts = match kind {
             Kind::Int => Counts::Int { count: 0, zero: 0, positive: vec![], negative: vec![] },
             Kind::Float => Counts::Float { count: 0, zero: 0, positive: vec![], negative: vec![] },
@@ -205,4 +210,156 @@ fn custom_bounds(cursor: &mut Cursor<'_>) -> Result<Vec<u64>, Fault> {
     let count = cursor.uvarint(field)?;
     let count = cursor.bounded(count, 8, field)?;
     (0..count).map(|_| cursor.u64(field)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot prepare its input fails")]
+mod tests {
+    use super::super::{check, tests::Made};
+    use super::*;
+    use crate::raw::FaultKind;
+    use crate::sample::STALE_NAN_BITS;
+
+    const THRESHOLD: u64 = 0x3f50_624d_d2f1_a9fc;
+
+    fn read(made: &Made) -> Vec<HistogramRecord> {
+        let mut out = Vec::new();
+        assert_eq!(histograms(&made.0, &mut out), Ok(0));
+        assert_eq!(check(&made.0), Ok(out.len() as u64));
+        out
+    }
+
+    /// Hint, schema, counts and sum of an integer histogram; spans and buckets are to follow.
+    fn int(made: Made, hint: u8, schema: i64, sum: u64) -> Made {
+        made.raw(&[hint]).varint(schema).u64(THRESHOLD).uvarint(2).uvarint(300).u64(sum)
+    }
+
+    fn head(record_type: u8) -> Made {
+        Made::of(record_type).u64(10).u64(1_000).varint(1).varint(5)
+    }
+
+    #[test]
+    fn integer_buckets_are_added_up() {
+        let made = int(head(7), 2, 3, 77).uvarint(2).varint(-3).uvarint(2).varint(4).uvarint(1).uvarint(1).varint(0);
+        let made = made.uvarint(1).uvarint(3).varint(5).varint(-2).varint(1).uvarint(1).varint(9);
+        let found = read(&made);
+        let HistogramRecord { reference, sample } = &found[0];
+        assert_eq!((*reference, sample.t_ms, sample.start_ms), (HeadSeriesRef(11), 1_005, 0));
+        assert_eq!((sample.sum, sample.hint), (77, ResetHint::NotReset));
+        let spans =
+            |s: &[(i32, u32)]| s.iter().map(|(offset, length)| Span { offset: *offset, length: *length }).collect();
+        let expected = Layout {
+            schema: 3,
+            zero_threshold: THRESHOLD,
+            positive_spans: spans(&[(-3, 2), (4, 1)]),
+            negative_spans: spans(&[(0, 1)]),
+            custom_bounds: vec![],
+        };
+        assert_eq!(*sample.layout, expected);
+        assert_eq!(sample.counts, Counts::Int { count: 300, zero: 2, positive: vec![5, 3, 4], negative: vec![9] });
+        for cut in 1..made.0.len() {
+            // Behind the head there is a record without histograms.
+            assert_eq!(check(&made.0[..cut]).is_err(), cut != 1 && cut != 17, "{cut}");
+        }
+        assert!(check(&made.raw(&[0]).0).is_err());
+    }
+
+    #[test]
+    fn float_buckets_and_custom_bounds() {
+        let made =
+            head(10).raw(&[3]).varint(-53).u64(0).u64(1).u64(2).u64(3).uvarint(1).varint(0).uvarint(2).uvarint(0);
+        let made = made.uvarint(2).u64(4).u64(5).uvarint(0).uvarint(1).u64(6);
+        let sample = &read(&made)[0].sample;
+        assert_eq!((sample.hint, sample.layout.schema), (ResetHint::Gauge, CUSTOM_BOUNDS));
+        assert_eq!(sample.layout.custom_bounds, [6]);
+        assert_eq!(sample.counts, Counts::Float { count: 2, zero: 1, positive: vec![4, 5], negative: vec![] });
+    }
+
+    fn empty(made: Made, hint: u8, schema: i64, sum: u64) -> Made {
+        let made = int(made, hint, schema, sum).uvarint(0).uvarint(0).uvarint(0).uvarint(0);
+        if schema == -53 { made.uvarint(0) } else { made }
+    }
+
+    #[test]
+    fn the_second_version_has_start_timestamps() {
+        let made = Made::of(12).varint(10).varint(1_000).varint(900);
+        let made = empty(made, 0, 0, 1).varint(1).varint(5).raw(&[1]);
+        let made = empty(made, 1, -53, 2).varint(1).varint(6).raw(&[0]);
+        let made = empty(made, 9, 53, 3).varint(1).varint(7).raw(&[7]).varint(-1);
+        let made = empty(made, 9, 0, 4);
+        let mut out = Vec::new();
+        // The third one's schema is unknown; the fourth one still counts from it.
+        assert_eq!(histograms(&made.0, &mut out), Ok(1));
+        let found: Vec<_> =
+            out.iter().map(|h| (h.reference.0, h.sample.t_ms, h.sample.start_ms, h.sample.hint)).collect();
+        assert_eq!(
+            found,
+            [
+                (10, 1_000, 900, ResetHint::Unknown),
+                (11, 1_005, 900, ResetHint::Reset),
+                (13, 1_007, 899, ResetHint::Unknown)
+            ]
+        );
+        assert_eq!(check(&made.0), Ok(3));
+        assert_eq!(check(&Made::of(13).varint(1).varint(1).varint(1).0), Ok(0), "a head alone");
+        assert!(check(&Made::of(13).varint(1).varint(1).0).is_err());
+    }
+
+    #[test]
+    fn schemas_are_read_skipped_or_reduced() {
+        for schema in [-10, 53, -54, -52, 100] {
+            let mut out = Vec::new();
+            assert_eq!(histograms(&empty(head(7), 0, schema, 1).0, &mut out), Ok(1), "{schema}");
+        }
+        for (schema, read_as) in [(-9, -9), (8, 8), (9, 8), (52, 8), (-53, -53), ((1 << 32) + 2, 2)] {
+            assert_eq!(read(&empty(head(9), 0, schema, 1))[0].sample.layout.schema, read_as, "{schema}");
+        }
+        // Buckets 1 to 4 of schema 9 in pairs; absolute counts 1, 3, 6, 10.
+        let made = int(head(7), 0, 9, 1).uvarint(1).varint(1).uvarint(4).uvarint(0);
+        let made = made.uvarint(4).varint(1).varint(2).varint(3).varint(4).uvarint(0);
+        let sample = &read(&made)[0].sample;
+        assert_eq!(sample.layout.positive_spans, [Span { offset: 1, length: 2 }]);
+        assert_eq!(sample.counts, Counts::Int { count: 300, zero: 2, positive: vec![4, 16], negative: vec![] });
+        let half = |n: f64| Made::default().u64(n.to_bits()).0;
+        let made = head(8).raw(&[0]).varint(9).u64(0).u64(1).u64(2).u64(3).uvarint(1).varint(1).uvarint(2).uvarint(0);
+        let made = made.uvarint(2).raw(&half(0.5)).raw(&half(0.25)).uvarint(0);
+        let positive = vec![0.75f64.to_bits()];
+        assert_eq!(read(&made)[0].sample.counts, Counts::Float { count: 2, zero: 1, positive, negative: vec![] });
+    }
+
+    #[test]
+    fn stale_markers_have_no_buckets() {
+        let made = |schema| int(head(7), 2, schema, STALE_NAN_BITS).uvarint(1).varint(0).uvarint(1);
+        let sample = &read(&made(0).uvarint(0).uvarint(1).varint(4).uvarint(0))[0].sample;
+        assert_eq!((sample.is_stale(), sample.t_ms, &*sample.layout), (true, 1_005, &Layout::default()));
+        assert_eq!(sample.counts, Counts::Int { count: 0, zero: 0, positive: vec![], negative: vec![] });
+        // Spans without buckets do not matter unless they are to be reduced.
+        assert_eq!(read(&made(0).uvarint(0).uvarint(0).uvarint(0)).len(), 1);
+        assert!(check(&made(9).uvarint(0).uvarint(0).uvarint(0).0).is_err());
+    }
+
+    #[test]
+    fn claims_cost_nothing() {
+        let at = |spans: u64, length: u64, buckets: u64| {
+            int(head(7), 0, 0, 1)
+                .uvarint(spans)
+                .varint(0)
+                .uvarint(length)
+                .uvarint(0)
+                .uvarint(buckets)
+                .varint(1)
+                .uvarint(0)
+        };
+        assert_eq!(read(&at(1, 1, 1)).len(), 1);
+        for made in [at(1 << 40, 1, 1), at(1, 1, 1 << 40), at(1, 1, u64::MAX)] {
+            assert!(matches!(check(&made.0).unwrap_err().kind, FaultKind::Truncated { .. }));
+        }
+        let fault = check(&at(1, u64::from(u32::MAX), 1).0).unwrap_err();
+        assert!(matches!(fault.kind, FaultKind::Malformed { found: 0xffff_ffff, .. }), "{fault}");
+        let made = int(head(9), 0, -53, 1).uvarint(0).uvarint(0).uvarint(0).uvarint(0).uvarint(1 << 61);
+        assert!(matches!(check(&made.0).unwrap_err().kind, FaultKind::Truncated { .. }));
+        // Upstream has no spans that go back where it has to reduce them.
+        let back = int(head(7), 0, 9, 1).uvarint(2).varint(1).uvarint(1).varint(-1).uvarint(1).uvarint(0);
+        assert!(check(&back.uvarint(2).varint(1).varint(1).uvarint(0).0).is_err());
+    }
 }
