@@ -191,9 +191,9 @@ fn tombstones(cursor: &mut Cursor<'_>) -> Result<Vec<DeletedRecord>, Fault> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot prepare its input fails")]
 mod tests {
-    use super::super::record::tests::Made;
     use super::*;
     use crate::tsdb::chunkenc::histogram::Counts;
+    use crate::wal::record::tests::Made;
 
     fn series_record(has_chunk: u64) -> Made {
         Made::of(1).u64(7).uvarint(1).string("a").string("b").u64(0).uvarint(has_chunk)

@@ -1,12 +1,14 @@
 #!/bin/sh
 # Fills tests/fuzz/corpus from fixture directories: every index, segment, tombstones file and meta.json up to 64 KB.
-# Chunks of XOR2 and of histograms are taken one by one, every twelfth of a segment.
+# Chunks of XOR2 and of histograms are taken one by one, every twelfth of a segment. Of a log's
+# segment the first page serves, and plain records in it one by one; of a head chunk file the first 64 KB.
 # Usage: tests/fuzz/seeds.sh [FIXTURES...]; without arguments the crate's own fixtures/.
 set -eu
 here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
-for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block; do mkdir -p "$corpus/$t"; done
+for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
+  wal_segment wal_record head_chunks chunk_snapshot; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -47,6 +49,39 @@ find "$@" -type f -name meta.json | sort | while read -r meta; do
   [ "$size" -le 2048 ] && [ "$(wc -c < "$segment")" -le 4096 ] || continue
   { printf '\003'; u16 "$size"; u16 "$(wc -c < "$segment")"; cat "$dir/index" "$segment"
     [ -f "$dir/tombstones" ] && cat "$dir/tombstones"; } > "$corpus/block/$n"
+done
+# Plain records of the first page of a segment: offset and length of every fragment that is one, at most forty.
+records() {
+  dd if="$1" bs=32768 count=1 2>/dev/null | od -An -v -tu1 | awk '
+    { for (i = 1; i <= NF; i++) b[n++] = $i }
+    END {
+      for (at = 0; at + 7 < n && b[at] % 8; at += 7 + size) {
+        size = b[at + 1] * 256 + b[at + 2]
+        if (b[at] == 1 && size > 0 && size <= 2048 && !(k[b[at + 7]]++ % 7) && j++ < 40) print at + 7, size
+      }
+    }'
+}
+n=0
+find "$@" -type f \( -path '*/wal/*' -o -path '*/wbl/*' -o -path '*/chunk_snapshot.*/*' \) -name '0*' | sort | while read -r log; do
+  n=$((n + 1))
+  { printf '\001'; dd if="$log" bs=4096 count=8 2>/dev/null; } > "$corpus/wal_segment/$n"
+  case $log in */chunk_snapshot.*) to=chunk_snapshot ;; *) to=wal_record ;; esac
+  records "$log" | while read -r at length; do
+    dd if="$log" bs=1 skip="$at" count="$length" of="$corpus/$to/$n-$at" 2>/dev/null
+  done
+done
+# Open chunks: none, floats, a histogram; then deletions and an exemplar.
+zeros() { dd if=/dev/zero bs=1 count="$1" 2>/dev/null; }
+open() { printf '\001'; zeros 7; printf '\007\001\001a\001b'; zeros 8; }
+{ open; printf '\000'; } > "$corpus/chunk_snapshot/none"
+{ open; printf '\001'; zeros 16; printf '\001\013\000\001\000'; zeros 72; } > "$corpus/chunk_snapshot/floats"
+{ open; printf '\001'; zeros 16; printf '\002\003\000\000\000\000\000'; zeros 22; } > "$corpus/chunk_snapshot/histogram"
+printf '\002\007\001\007\001\002\010\003\004' > "$corpus/chunk_snapshot/deletions"
+{ printf '\003'; zeros 26; printf '\001\001a\001b'; } > "$corpus/chunk_snapshot/exemplar"
+n=0
+find "$@" -type f -path '*/chunks_head/*' -name '0*' | sort | while read -r file; do
+  n=$((n + 1))
+  { printf '\001'; dd if="$file" bs=4096 count=16 2>/dev/null; } > "$corpus/head_chunks/$n"
 done
 i=0
 while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'

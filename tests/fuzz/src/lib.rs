@@ -113,6 +113,42 @@ pub fn seal_segment(bytes: &mut [u8]) {
     }
 }
 
+/// The fragments of a log's segment, until its kinds or lengths stop making sense.
+pub fn seal_log(bytes: &mut [u8]) {
+    const PAGE: usize = 32 * 1024;
+    let mut at = 0;
+    while let Some(header) = bytes.get(at) {
+        if header & 7 == 0 {
+            at = (at / PAGE + 1) * PAGE;
+            continue;
+        }
+        let Some([a, b]) = bytes.get(at + 1..at + 3) else {
+            return;
+        };
+        let end = at + 7 + (usize::from(*a) << 8 | usize::from(*b));
+        let Some(data) = bytes.get(at + 7..end) else {
+            return;
+        };
+        let crc = crc32c(data).to_be_bytes();
+        bytes[at + 3..at + 7].copy_from_slice(&crc);
+        at = end;
+    }
+}
+
+/// The chunks of a head chunk file, one behind the other.
+pub fn seal_head_chunks(bytes: &mut [u8]) {
+    let mut at = 8;
+    while let Some((length, data)) = uvarint(bytes, at + 25) {
+        let Some(to) = usize::try_from(length).ok().and_then(|n| data.checked_add(n)) else {
+            return;
+        };
+        if seal(bytes, at, to).is_none() {
+            return;
+        }
+        at = to + 4;
+    }
+}
+
 /// Every matcher that a selection of series meets in practice.
 pub fn selectors() -> &'static [Selector] {
     static PARSED: OnceLock<Vec<Selector>> = OnceLock::new();
