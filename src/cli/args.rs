@@ -111,12 +111,21 @@ pub enum InspectFormat {
     Json,
 }
 
+/// Two truths about the samples of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// What the restarted server answers
+    Served,
+    /// Every sample on disk: repeated, deleted, refused and orphaned ones, too
+    Union,
+}
+
 /// Formats of raw samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DumpFormat {
     /// As `promtool tsdb dump` of 3.x prints: labels, value, milliseconds
     Promtool,
-    /// series, timestamp_ms, value, value_bits, stale
+    /// series, timestamp_ms, value, value_bits, stale, start_ms, histogram; in the union view also origin, offset, state, reference
     Csv,
     /// One JSON object per sample
     Jsonl,
@@ -273,6 +282,9 @@ pub struct DumpArgs {
     /// Last time to print, included
     #[arg(long, value_name = "T")]
     pub end: Option<String>,
+    /// What a restarted server serves, or every sample on disk with its origin and what becomes of it
+    #[arg(long, value_enum, default_value_t = View::Served)]
+    pub view: View,
     /// Format of the samples
     #[arg(long, value_enum, default_value_t = DumpFormat::Promtool)]
     pub format: DumpFormat,

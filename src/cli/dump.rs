@@ -5,23 +5,27 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::json;
 
-use crate::cli::args::{DumpArgs, DumpFormat};
+use crate::cli::args::{DumpArgs, DumpFormat, View};
 use crate::cli::each_source;
 use crate::cli::output::Output;
 use crate::cli::plan::{self, Common};
 use crate::error::Result;
-use crate::labels::Labels;
+use crate::head::Physical;
+use crate::labels::{Labels, printable};
 use crate::loss::Ledger;
 use crate::promql::format_shortest;
 use crate::report::histogram;
 use crate::report::provenance::loss_lines;
+use crate::report::python::exact;
 use crate::report::table::csv_line;
-use crate::sample::is_stale;
-use crate::samples::{Kinds, LoadedSeries, exclusive_chunks, load_in_batches};
-use crate::selector::Selector;
+use crate::sample::{Samples, is_stale};
+use crate::samples::{Kinds, LoadedSeries, exclusive_chunks, load_in_batches, physical};
+use crate::selector::{Matcher, Selector};
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
+use crate::time::Interval;
 use crate::tsdb::chunkenc::histogram::HistogramSample;
+use crate::tsdb::run::Run;
 use crate::windows::Span;
 use crate::windows::instead::instead;
 
@@ -34,10 +38,14 @@ pub fn run(args: DumpArgs) -> Result<u8> {
     let selectors: Vec<Selector> = args.matches.iter().map(|m| Selector::parse(m)).collect::<Result<_>>()?;
     let mut out = Output::open(&common)?;
     if args.format == DumpFormat::Csv {
-        out.text("series,timestamp_ms,value,value_bits,stale,start_ms,histogram\n")?;
+        let origin = if args.view == View::Union { ",origin,offset,state,reference" } else { "" };
+        out.text(&format!("series,timestamp_ms,value,value_bits,stale,start_ms,histogram{origin}\n"))?;
     }
     let status = each_source(&common, &selectors, |source| {
         let mut ledger = source.opening_ledger();
+        if args.view == View::Union {
+            return union(&common, &source, &selectors, interval, args.format, &mut out);
+        }
         let mut found: BTreeMap<Labels, MergedSeries> = BTreeMap::new();
         for selector in &selectors {
             let selection = select(&source, selector.matchers());
@@ -79,7 +87,7 @@ pub fn run(args: DumpArgs) -> Result<u8> {
 }
 
 /// What standard error says about samples that are not in the output, or that could have been others.
-fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &crate::time::Interval) {
+fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &Interval) {
     let losses: Vec<_> = ledger.losses.iter().filter(|l| l.touches(interval)).cloned().collect();
     for line in loss_lines(&losses, 20) {
         common.note(&format!("{}: lost: {line}", source.name));
@@ -96,91 +104,126 @@ fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &crate::tim
     }
 }
 
+/// Every sample on disk, part by part.
+fn union(
+    common: &Common,
+    source: &Source,
+    selectors: &[Selector],
+    interval: Interval,
+    format: DumpFormat,
+    out: &mut Output,
+) -> Result<u8> {
+    let mut ledger = source.opening_ledger();
+    let mut printed = 0;
+    let selections: Vec<&[Matcher]> = selectors.iter().map(Selector::matchers).collect();
+    for series in physical(source, &selections, &mut ledger)? {
+        for part in &series.parts {
+            let mut run = Run::default();
+            run.extend(&part.run, interval);
+            let mut lines = Lines::new(format, &series.labels);
+            lines.origin = Some(part);
+            lines.run(&run.floats, &run.histograms);
+            printed += run.len();
+            out.text(&lines.text)?;
+        }
+    }
+    ledger.settle();
+    tell(common, source, &ledger, &interval);
+    let lost = ledger.losses.iter().any(|l| l.touches(&interval));
+    Ok(if lost || printed == 0 { 3 } else { 0 })
+}
+
 fn render(format: DumpFormat, series: &LoadedSeries) -> String {
-    let mut text = String::new();
-    let name = match format {
-        DumpFormat::Promtool => promtool_labels(&series.labels),
-        DumpFormat::Csv | DumpFormat::Jsonl => series.labels.to_string(),
-    };
-    let labels = series.labels.to_json();
-    let (mut f, mut h) = (0, 0);
-    loop {
-        let float = series.samples.ts.get(f).copied();
-        let histogram = series.histograms.get(h);
-        let next = match (float, histogram) {
-            (None, None) => return text,
-            (Some(t), Some(x)) if x.t_ms < t => Err(x),
-            (Some(t), _) => Ok(t),
-            (None, Some(x)) => Err(x),
+    let mut lines = Lines::new(format, &series.labels);
+    lines.run(&series.samples, &series.histograms);
+    lines.text
+}
+
+/// The lines of one series.
+struct Lines<'a> {
+    format: DumpFormat,
+    name: String,
+    labels: serde_json::Value,
+    /// Where the samples stand, where that is printed.
+    origin: Option<&'a Physical>,
+    text: String,
+}
+
+impl Lines<'_> {
+    fn new(format: DumpFormat, labels: &Labels) -> Self {
+        let name = match format {
+            DumpFormat::Promtool => promtool_labels(labels),
+            DumpFormat::Csv | DumpFormat::Jsonl => labels.to_string(),
         };
-        match next {
-            Ok(t) => {
-                let bits = series.samples.bits.get(f).copied().unwrap_or(0);
-                float_line(&mut text, format, (&name, &labels), t, bits, series.samples.start(f));
-                f += 1;
+        Lines { format, name, labels: labels.to_json(), origin: None, text: String::new() }
+    }
+
+    /// All samples by time.
+    fn run(&mut self, floats: &Samples, histograms: &[HistogramSample]) {
+        let mut waiting = histograms.iter().peekable();
+        for (i, (t, bits)) in floats.iter().enumerate() {
+            while let Some(h) = waiting.next_if(|h| h.t_ms < t) {
+                self.histogram(h);
             }
-            Err(x) => {
-                histogram_line(&mut text, format, (&name, &labels), x);
-                h += 1;
+            self.float(t, bits, floats.start(i));
+        }
+        waiting.for_each(|h| self.histogram(h));
+    }
+
+    fn float(&mut self, t: i64, bits: u64, start: i64) {
+        let value = format_shortest(f64::from_bits(bits));
+        let hex = || format!("{bits:016x}");
+        match self.format {
+            DumpFormat::Promtool => self.promtool(&value, t),
+            DumpFormat::Csv => self.csv(t, [value, hex()], is_stale(bits), start, String::new()),
+            DumpFormat::Jsonl => {
+                let value = exact(Some(f64::from_bits(bits)));
+                let object = json!({"labels": self.labels, "timestamp_ms": t, "value": value, "value_bits": hex(), "stale": is_stale(bits)});
+                self.jsonl(object, start);
             }
         }
     }
-}
 
-fn float_line(
-    text: &mut String,
-    format: DumpFormat,
-    (name, labels): (&str, &serde_json::Value),
-    t: i64,
-    bits: u64,
-    start: i64,
-) {
-    let value = format_shortest(f64::from_bits(bits));
-    match format {
-        DumpFormat::Promtool => text.push_str(&format!("{name} {value} {t}\n")),
-        DumpFormat::Csv => {
-            let start = if start == 0 { String::new() } else { start.to_string() };
-            let bits_text = format!("{bits:016x}");
-            let cells =
-                [name.to_owned(), t.to_string(), value, bits_text, is_stale(bits).to_string(), start, String::new()];
-            text.push_str(&csv_line(&cells));
+    fn histogram(&mut self, sample: &HistogramSample) {
+        let (t, stale, start) = (sample.t_ms, sample.is_stale(), sample.start_ms);
+        match self.format {
+            DumpFormat::Promtool => self.promtool(&histogram::text(sample), t),
+            DumpFormat::Csv => self.csv(t, Default::default(), stale, start, histogram::object(sample).to_string()),
+            DumpFormat::Jsonl => {
+                let object = histogram::object(sample);
+                let object = json!({"labels": self.labels, "timestamp_ms": t, "histogram": object, "stale": stale});
+                self.jsonl(object, start);
+            }
         }
-        DumpFormat::Jsonl => {
-            let value = crate::report::python::exact(Some(f64::from_bits(bits)));
-            let mut object = json!({"labels": labels, "timestamp_ms": t, "value": value, "value_bits": format!("{bits:016x}"), "stale": is_stale(bits)});
-            if let (Some(map), true) = (object.as_object_mut(), start != 0) {
+    }
+
+    fn promtool(&mut self, value: &str, t: i64) {
+        let origin = self.origin.map(|o| format!(" # {} {}@{}", o.state, printable(&o.file), o.offset));
+        self.text.push_str(&format!("{} {value} {t}{}\n", self.name, origin.unwrap_or_default()));
+    }
+
+    fn csv(&mut self, t: i64, [value, bits]: [String; 2], stale: bool, start: i64, histogram: String) {
+        let start = if start == 0 { String::new() } else { start.to_string() };
+        let mut cells = vec![self.name.clone(), t.to_string(), value, bits, stale.to_string(), start, histogram];
+        if let Some(o) = self.origin {
+            let reference = o.reference.map_or_else(String::new, |r| r.0.to_string());
+            cells.extend([o.file.clone(), o.offset.to_string(), o.state.to_owned(), reference]);
+        }
+        self.text.push_str(&csv_line(&cells));
+    }
+
+    fn jsonl(&mut self, mut object: serde_json::Value, start: i64) {
+        if let Some(map) = object.as_object_mut() {
+            if start != 0 {
                 map.insert("start_ms".to_owned(), start.into());
             }
-            text.push_str(&format!("{object}\n"));
-        }
-    }
-}
-
-fn histogram_line(
-    text: &mut String,
-    format: DumpFormat,
-    (name, labels): (&str, &serde_json::Value),
-    sample: &HistogramSample,
-) {
-    let t = sample.t_ms;
-    match format {
-        DumpFormat::Promtool => text.push_str(&format!("{name} {} {t}\n", histogram::text(sample))),
-        DumpFormat::Csv => {
-            let start = if sample.start_ms == 0 { String::new() } else { sample.start_ms.to_string() };
-            let object = histogram::object(sample).to_string();
-            let stale = sample.is_stale().to_string();
-            let cells = [name.to_owned(), t.to_string(), String::new(), String::new(), stale, start, object];
-            text.push_str(&csv_line(&cells));
-        }
-        DumpFormat::Jsonl => {
-            let object = histogram::object(sample);
-            let mut object =
-                json!({"labels": labels, "timestamp_ms": t, "histogram": object, "stale": sample.is_stale()});
-            if let (Some(map), true) = (object.as_object_mut(), sample.start_ms != 0) {
-                map.insert("start_ms".to_owned(), sample.start_ms.into());
+            if let Some(o) = self.origin {
+                let reference = o.reference.map(|r| r.0);
+                let origin = json!({"file": o.file, "offset": o.offset, "state": o.state, "reference": reference});
+                map.insert("origin".to_owned(), origin);
             }
-            text.push_str(&format!("{object}\n"));
         }
+        self.text.push_str(&format!("{object}\n"));
     }
 }
 

@@ -19,11 +19,13 @@ use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::time::Interval;
+use crate::tsdb::chunkenc;
 use crate::tsdb::chunks::ChunkSlice;
-use crate::tsdb::head_chunks::{self, HeadChunk};
+use crate::tsdb::head_chunks::{self, HeadChunk, HeadSeriesRef};
+use crate::tsdb::run::Run;
 use files::unreadable;
 use mapped::Mapped;
-use replay::{Replay, Replayed};
+use replay::{Logged, Replay, Replayed};
 use units::{Entry, Log, read_segment};
 
 pub use files::{ChunkFile, HeadFiles, LogFile};
@@ -47,6 +49,23 @@ pub struct HeadOptions<'a> {
     pub cutoff: i64,
     /// The series whose samples are kept.
     pub keep: &'a (dyn Fn(&Labels) -> bool + Sync),
+}
+
+/// Samples as they stand in one record or chunk.
+#[derive(Debug, Clone)]
+pub struct Physical {
+    /// Whose they are; empty where nothing tells.
+    pub labels: Labels,
+    /// The reference that they stand under in a head; `None` in a block.
+    pub reference: Option<HeadSeriesRef>,
+    /// The file, relative to the SOURCE.
+    pub file: String,
+    /// Where the record or chunk begins in it.
+    pub offset: u64,
+    /// What becomes of them: `stored`, `compacted`, `mapped`, `refused`, `orphan`, `dropped`, `evicted`, `unreached`.
+    pub state: &'static str,
+    /// The samples.
+    pub run: Run,
 }
 
 /// The head of one data directory, replayed.
@@ -158,6 +177,56 @@ impl Head {
         let mut replayed = reader.replay(&options, &self.mapped, None)?;
         let mut taken = |p: usize| Some((p, replayed.samples.get_mut(p).and_then(Option::take)?));
         Ok(positions.into_iter().filter_map(&mut taken).collect())
+    }
+
+    /// Every sample of the series that `keep` accepts as it stands in the logs and mapped chunks, repetitions and refused
+    /// ones included. Samples of references that nobody explains come without labels: they may be anybody's.
+    pub fn physical(&self, keep: &(dyn Fn(&Labels) -> bool + Sync)) -> Result<Vec<Physical>> {
+        let mut replay = Replay::new(self.rules, self.first_cutoff, &self.mapped, keep).tracing();
+        let reader = Reader { files: &self.files, mode: self.read_mode };
+        reader.run(&mut replay, &mut Ledger::default())?;
+        let (rows, owners) = replay.into_rows();
+        let names: Vec<String> = self.files.list().into_iter().map(|(_, rel, _)| rel).collect();
+        let mut out: Vec<Physical> = Vec::new();
+        for (labels, row) in rows {
+            let mut run = Run::default();
+            match row.value {
+                Logged::Float { t_ms, bits, start_ms } => run.floats.push_with_start(t_ms, bits, start_ms),
+                Logged::Histogram(sample) => run.histograms.push(sample),
+            }
+            let file = names.get(row.file).cloned().unwrap_or_default();
+            let reference = Some(row.reference);
+            out.push(Physical { labels, reference, file, offset: row.offset, state: row.fate.name(), run });
+        }
+        let used: BTreeSet<_> =
+            self.series.iter().flat_map(|s| s.chunks.iter().chain(&s.late_chunks)).map(|c| c.reference).collect();
+        for file in &self.files.chunks {
+            // What cannot be read is in the ledger since the head was opened.
+            let _ = head_chunks::walk(&file.bytes, file.number, |chunk| {
+                let labels = owners.get(&chunk.series).cloned().unwrap_or_default();
+                let mut run = Run::default();
+                let wanted = labels.is_empty() || keep(&labels);
+                let slice = head_chunks::read(&file.bytes, chunk.reference);
+                if !wanted || !slice.is_ok_and(|s| chunkenc::decode(&s, true, &mut run).is_ok()) {
+                    return;
+                }
+                let state = match (used.contains(&chunk.reference), labels.is_empty()) {
+                    (true, _) => "stored",
+                    (false, true) => "orphan",
+                    (false, false) if !chunk.out_of_order && chunk.max_time_ms < self.cutoff => "compacted",
+                    (false, false) => "dropped",
+                };
+                out.push(Physical {
+                    labels,
+                    reference: Some(chunk.series),
+                    file: file.rel.clone(),
+                    offset: chunk.reference.offset_bytes(),
+                    state,
+                    run,
+                });
+            });
+        }
+        Ok(out)
     }
 
     /// The samples of a series, where they were kept.
@@ -351,11 +420,20 @@ impl Reader<'_> {
     /// Losses and notes about the logs go to `ledger` where there is one.
     fn replay(&self, options: &HeadOptions<'_>, mapped: &Mapped, ledger: Option<&mut Ledger>) -> Result<Replayed> {
         let mut quiet = Ledger::default();
-        let ledger = ledger.unwrap_or(&mut quiet);
         let mut replay = Replay::new(options.rules, options.cutoff, mapped, options.keep);
+        self.run(&mut replay, ledger.unwrap_or(&mut quiet))?;
+        Ok(replay.finish())
+    }
+
+    /// Runs all logs through `replay`, in the order of a starting server.
+    fn run(&self, replay: &mut Replay<'_>, ledger: &mut Ledger) -> Result<()> {
+        let (segments, beyond) = (self.files.checkpoint.len(), self.files.segments.len());
+        let beyond = segments + beyond;
+        let late = beyond + self.files.beyond.len();
         let mut budget = self.files.log_bytes().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
         for (i, file) in self.files.checkpoint.iter().enumerate() {
             let first = i == 0;
+            replay.reads(i);
             let fault = self.segment(file, Log::InOrder, &mut budget, |unit| {
                 if first
                     && let Some(Entry::MinValidTime(t)) =
@@ -375,6 +453,7 @@ impl Reader<'_> {
         }
         let mut torn = None;
         for (i, file) in self.files.segments.iter().enumerate() {
+            replay.reads(segments + i);
             let Some(stop) = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))? else {
                 continue;
             };
@@ -395,33 +474,24 @@ impl Reader<'_> {
                 ledger.losses.push(stop.loss(file, detail, since));
             }
             let rest = self.files.segments.get(i + 1..).unwrap_or_default();
-            self.beyond(
-                Log::InOrder,
-                rest,
-                &format!("a restarted server deletes it, since {} is damaged", file.rel),
-                ledger,
-                replay.cutoff(),
-            )?;
+            let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
+            self.beyond(Log::InOrder, (segments + i + 1, rest), &why, replay, ledger)?;
             break;
         }
         if torn.is_none() && !self.files.beyond.is_empty() {
-            self.beyond(
-                Log::InOrder,
-                &self.files.beyond,
-                "segments before it are missing, and a server does not start on that",
-                ledger,
-                replay.cutoff(),
-            )?;
+            let why = "segments before it are missing, and a server does not start on that";
+            self.beyond(Log::InOrder, (beyond, &self.files.beyond), why, replay, ledger)?;
         }
         match torn {
             Some(_) if self.files.late.is_empty() => {}
             Some(segment) => {
                 let why =
                     format!("a server that has to repair {segment} reads the out-of-order log only at its next start");
-                self.beyond(Log::Late, &self.files.late, &why, ledger, i64::MIN)?;
+                self.beyond(Log::Late, (late, &self.files.late), &why, replay, ledger)?;
             }
             None => {
                 for (i, file) in self.files.late.iter().enumerate() {
+                    replay.reads(late + i);
                     let Some(stop) = self.segment(file, Log::Late, &mut budget, |unit| replay.apply_late(unit))? else {
                         continue;
                     };
@@ -442,12 +512,12 @@ impl Reader<'_> {
                     }
                     let rest = self.files.late.get(i + 1..).unwrap_or_default();
                     let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
-                    self.beyond(Log::Late, rest, &why, ledger, i64::MIN)?;
+                    self.beyond(Log::Late, (late + i + 1, rest), &why, replay, ledger)?;
                     break;
                 }
             }
         }
-        Ok(replay.finish())
+        Ok(())
     }
 
     /// Reads one segment. `Ok(Some)` where it cannot be read to its end.
@@ -500,10 +570,19 @@ impl Reader<'_> {
     }
 
     /// Segments that a server does not come to: a loss for each, with what it holds.
-    fn beyond(&self, log: Log, files: &[LogFile], why: &str, ledger: &mut Ledger, cutoff: i64) -> Result<()> {
-        for file in files {
+    fn beyond(
+        &self,
+        log: Log,
+        (first, files): (usize, &[LogFile]),
+        why: &str,
+        replay: &mut Replay<'_>,
+        ledger: &mut Ledger,
+    ) -> Result<()> {
+        let cutoff = if log == Log::Late { i64::MIN } else { replay.cutoff() };
+        for (i, file) in files.iter().enumerate() {
             let mut held = Outline::default();
             let mut budget = file.len.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
+            replay.reads(first + i);
             let stop = self.segment(file, log, &mut budget, |unit| {
                 for s in unit.samples.iter().filter(|s| s.t_ms >= cutoff) {
                     held.add(s.t_ms, false);
@@ -513,6 +592,7 @@ impl Reader<'_> {
                         list.iter().filter(|h| h.sample.t_ms >= cutoff).for_each(|h| held.add(h.sample.t_ms, true));
                     }
                 }
+                replay.pass_over(unit);
             })?;
             if held.samples() == 0 && stop.is_none() {
                 continue;

@@ -61,6 +61,79 @@ pub(super) struct Clash {
     pub labels: [Labels; 2],
 }
 
+/// What becomes of a logged sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The head holds it.
+    Stored,
+    /// It is older than the head: a block should have it.
+    Compacted,
+    /// A mapped chunk holds it, too.
+    Mapped,
+    /// It was refused when it was to be stored: not newer than the one before, or its time was there already.
+    Refused,
+    /// No series record says whose it is.
+    Orphan,
+    /// A second record of its series dropped it.
+    Dropped,
+    /// Its series was evicted into a block.
+    Evicted,
+    /// A server does not come to it, because of damage before it.
+    Unreached,
+}
+
+impl Fate {
+    /// The word for it in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Stored => "stored",
+            Fate::Compacted => "compacted",
+            Fate::Mapped => "mapped",
+            Fate::Refused => "refused",
+            Fate::Orphan => "orphan",
+            Fate::Dropped => "dropped",
+            Fate::Evicted => "evicted",
+            Fate::Unreached => "unreached",
+        }
+    }
+}
+
+/// A sample as it stands in a log.
+#[derive(Debug, Clone)]
+pub enum Logged {
+    /// A float.
+    Float {
+        /// Milliseconds since the epoch.
+        t_ms: i64,
+        /// Its value.
+        bits: u64,
+        /// When counting started, in milliseconds; 0 where that is not known.
+        start_ms: i64,
+    },
+    /// A native histogram.
+    Histogram(HistogramSample),
+}
+
+/// A logged sample, where it stands and what becomes of it.
+#[derive(Debug, Clone)]
+pub(super) struct LoggedRow {
+    pub reference: HeadSeriesRef,
+    /// Position of the file in reading order.
+    pub file: usize,
+    /// Where its record begins.
+    pub offset: u64,
+    pub fate: Fate,
+    pub value: Logged,
+}
+
+/// Where the replay is, and what it cannot attribute.
+#[derive(Debug, Default)]
+struct Trace {
+    file: usize,
+    offset: u64,
+    orphans: Vec<LoggedRow>,
+}
+
 /// The state of a replay.
 pub(super) struct Replay<'a> {
     rules: ReplayRules,
@@ -87,6 +160,8 @@ pub(super) struct Replay<'a> {
     pub late_times: Option<Interval>,
     /// Whether another release would replay these logs to something else.
     pub depends_on_release: bool,
+    /// Every logged sample of kept series and of references that nobody explains, where that was asked for.
+    trace: Option<Trace>,
 }
 
 /// A series being replayed. What every sample looks at comes first.
@@ -113,6 +188,9 @@ struct State {
     deleted: Vec<Interval>,
     metadata: Option<Metadata>,
     gone: bool,
+    /// What the logs say of it, where that is written down; those of the open out-of-order buffer begin at `late_rows_from`.
+    rows: Vec<LoggedRow>,
+    late_rows_from: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,6 +238,20 @@ impl<'a> Replay<'a> {
             times: None,
             late_times: None,
             depends_on_release: false,
+            trace: None,
+        }
+    }
+
+    /// Also writes down every logged sample and what becomes of it.
+    pub(super) fn tracing(mut self) -> Replay<'a> {
+        self.trace = Some(Trace::default());
+        self
+    }
+
+    /// Names the file whose records come next.
+    pub(super) fn reads(&mut self, file: usize) {
+        if let Some(trace) = &mut self.trace {
+            trace.file = file;
         }
     }
 
@@ -169,6 +261,7 @@ impl<'a> Replay<'a> {
         for read in unit.records {
             *self.account.records.entry(read.kind).or_default() += 1;
             self.account.bytes += read.len;
+            self.at_record(read.offset);
             match read.entry {
                 Entry::Series(list) => list.into_iter().for_each(|s| self.define(s)),
                 Entry::Samples(n) => {
@@ -176,14 +269,23 @@ impl<'a> Replay<'a> {
                     samples = rest;
                     self.account.samples += n as u64;
                     for s in now {
-                        self.sample(*s);
+                        let fate = self.sample(*s);
+                        self.note(
+                            s.reference,
+                            fate,
+                            Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms },
+                        );
                     }
                 }
                 Entry::Histograms(list, skipped) => {
                     self.account.samples += list.len() as u64 + skipped;
                     self.account.unknown_schema += skipped;
                     for h in list {
-                        self.histogram(h.reference, h.sample);
+                        let traced = self.trace.is_some().then(|| h.sample.clone());
+                        let fate = self.histogram(h.reference, h.sample);
+                        if let Some(sample) = traced {
+                            self.note(h.reference, fate, Logged::Histogram(sample));
+                        }
                     }
                 }
                 Entry::Tombstones(list) => list.into_iter().for_each(|d| self.delete(d.reference, d.interval)),
@@ -206,15 +308,18 @@ impl<'a> Replay<'a> {
         for read in unit.records {
             *self.late_account.records.entry(read.kind).or_default() += 1;
             self.late_account.bytes += read.len;
+            self.at_record(read.offset);
             match read.entry {
                 Entry::Samples(n) => {
                     let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
                     samples = rest;
                     self.late_account.samples += n as u64;
                     for s in now {
-                        self.late_sample(s.reference, s.t_ms, false, |run| {
+                        let fate = self.late_sample(s.reference, s.t_ms, false, |run| {
                             run.insert_float(s.t_ms, s.bits, s.start_ms)
                         });
+                        let value = Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms };
+                        self.note(s.reference, fate, value);
                     }
                 }
                 Entry::Histograms(list, skipped) => {
@@ -222,10 +327,41 @@ impl<'a> Replay<'a> {
                     self.late_account.unknown_schema += skipped;
                     for h in list {
                         let t = h.sample.t_ms;
-                        self.late_sample(h.reference, t, true, |run| run.insert_histogram(h.sample));
+                        let traced = self.trace.is_some().then(|| h.sample.clone());
+                        let fate = self.late_sample(h.reference, t, true, |run| run.insert_histogram(h.sample));
+                        if let Some(sample) = traced {
+                            self.note(h.reference, fate, Logged::Histogram(sample));
+                        }
                     }
                 }
                 Entry::Markers(list) => list.into_iter().for_each(|m| self.marker(m)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Only writes down what a log holds that a server does not come to.
+    pub(super) fn pass_over(&mut self, unit: Unit) {
+        if self.trace.is_none() {
+            return;
+        }
+        let mut samples = unit.samples.as_slice();
+        for read in unit.records {
+            self.at_record(read.offset);
+            match read.entry {
+                Entry::Samples(n) => {
+                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
+                    samples = rest;
+                    for s in now {
+                        let value = Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms };
+                        self.note(s.reference, Fate::Unreached, value);
+                    }
+                }
+                Entry::Histograms(list, _) => {
+                    for h in list {
+                        self.note(h.reference, Fate::Unreached, Logged::Histogram(h.sample));
+                    }
+                }
                 _ => {}
             }
         }
@@ -326,6 +462,7 @@ impl<'a> Replay<'a> {
             }
         }
         s.samples = Run::default();
+        s.rows.iter_mut().filter(|r| r.fate == Fate::Stored).for_each(|r| r.fate = Fate::Dropped);
         for c in s.chunks.first().into_iter().chain(s.chunks.last()) {
             widen(&mut self.times, c.interval());
         }
@@ -334,27 +471,49 @@ impl<'a> Replay<'a> {
         }
     }
 
+    fn at_record(&mut self, offset: u64) {
+        if let Some(trace) = &mut self.trace {
+            trace.offset = offset;
+        }
+    }
+
+    /// Writes down what became of a logged sample, where that is wanted.
     #[inline]
-    fn sample(&mut self, sample: SampleRecord) {
+    fn note(&mut self, reference: HeadSeriesRef, fate: Fate, value: Logged) {
+        let Some(trace) = &mut self.trace else { return };
+        let row = LoggedRow { reference, file: trace.file, offset: trace.offset, fate, value };
+        let place = match self.dense.get(reference.0 as usize) {
+            Some(at) if reference.0 < DENSE => *at,
+            _ => self.sparse.get(&reference.0).copied().unwrap_or(NOBODY),
+        };
+        match self.series.get_mut(place as usize) {
+            Some(s) if s.kept => s.rows.push(row),
+            Some(_) => {}
+            None => trace.orphans.push(row),
+        }
+    }
+
+    #[inline]
+    fn sample(&mut self, sample: SampleRecord) -> Fate {
         let SampleRecord { reference, t_ms, start_ms, bits } = sample;
         if t_ms < self.cutoff {
             self.account.compacted += 1;
-            return;
+            return Fate::Compacted;
         }
         let at = self.place(reference.0);
         let Some(s) = self.series.get_mut(at as usize) else {
             self.account.orphans.add(t_ms, false);
             self.orphans.insert(reference.0);
-            return;
+            return Fate::Orphan;
         };
         if t_ms <= s.newest {
             if t_ms <= s.mapped_until {
                 self.account.mapped += 1;
-                return;
+                return Fate::Mapped;
             }
             self.account.refused += 1;
             widen(&mut self.times, Interval::new(t_ms, t_ms));
-            return;
+            return Fate::Refused;
         }
         if s.kind != Kind::Float {
             if is_stale(bits) {
@@ -372,28 +531,29 @@ impl<'a> Replay<'a> {
         if s.kept {
             s.samples.floats.push_with_start(t_ms, bits, start_ms);
         }
+        Fate::Stored
     }
 
-    fn histogram(&mut self, reference: HeadSeriesRef, sample: HistogramSample) {
+    fn histogram(&mut self, reference: HeadSeriesRef, sample: HistogramSample) -> Fate {
         let t_ms = sample.t_ms;
         if t_ms < self.cutoff {
             self.account.compacted += 1;
-            return;
+            return Fate::Compacted;
         }
         let at = self.place(reference.0);
         let Some(s) = self.series.get_mut(at as usize) else {
             self.account.orphans.add(t_ms, true);
             self.orphans.insert(reference.0);
-            return;
+            return Fate::Orphan;
         };
         if t_ms <= s.mapped_until {
             self.account.mapped += 1;
-            return;
+            return Fate::Mapped;
         }
         widen(&mut self.times, Interval::new(t_ms, t_ms));
         if t_ms <= s.newest {
             self.account.refused += 1;
-            return;
+            return Fate::Refused;
         }
         s.kind = match sample.counts {
             Counts::Int { .. } => Kind::Int,
@@ -404,6 +564,7 @@ impl<'a> Replay<'a> {
         if s.kept {
             s.samples.histograms.push(sample);
         }
+        Fate::Stored
     }
 
     fn delete(&mut self, reference: HeadSeriesRef, interval: Interval) {
@@ -431,32 +592,41 @@ impl<'a> Replay<'a> {
             self.by_labels.remove(&s.labels);
         }
         self.account.evicted += s.tail.samples();
-        let (reference, labels) = (s.reference, s.labels.clone());
-        *s = State { gone: true, ..State::new(reference, labels, false, false) };
+        let (reference, labels, kept) = (s.reference, s.labels.clone(), s.kept);
+        let mut rows = std::mem::take(&mut s.rows);
+        rows.iter_mut().filter(|r| r.fate == Fate::Stored).for_each(|r| r.fate = Fate::Evicted);
+        *s = State { gone: true, rows, ..State::new(reference, labels, false, kept) };
         let stale: Vec<u64> = self.aliases.iter().filter(|(_, t)| **t == target).map(|(r, _)| *r).collect();
         for r in stale.into_iter().chain([target]) {
             self.cache(r);
         }
     }
 
-    fn late_sample(&mut self, reference: HeadSeriesRef, t_ms: i64, histogram: bool, insert: impl FnOnce(&mut Run)) {
+    fn late_sample(
+        &mut self,
+        reference: HeadSeriesRef,
+        t_ms: i64,
+        histogram: bool,
+        insert: impl FnOnce(&mut Run),
+    ) -> Fate {
         let at = self.place(reference.0);
         let Some(s) = self.series.get_mut(at as usize) else {
             self.late_account.orphans.add(t_ms, histogram);
             self.late_orphans.insert(reference.0);
-            return;
+            return Fate::Orphan;
         };
         if !s.late_open || s.late_times.len() >= LATE_CAPACITY {
             s.late_times.clear();
             s.late_open = true;
             s.late_open_outline = Outline::default();
+            s.late_rows_from = s.rows.len();
             if s.kept {
                 s.late_runs.push(Run::default());
             }
         }
         let Err(position) = s.late_times.binary_search(&t_ms) else {
             self.late_account.refused += 1;
-            return;
+            return Fate::Refused;
         };
         s.late_times.insert(position, t_ms);
         s.late.add(t_ms, histogram);
@@ -467,6 +637,7 @@ impl<'a> Replay<'a> {
         {
             insert(run);
         }
+        Fate::Stored
     }
 
     /// Everything of the series up to here was flushed into a chunk; if that chunk is on disk, the buffer goes.
@@ -494,6 +665,32 @@ impl<'a> Replay<'a> {
         if s.kept {
             s.late_runs.pop();
         }
+        let flushed = s.rows.iter_mut().skip(s.late_rows_from);
+        flushed.filter(|r| r.fate == Fate::Stored).for_each(|r| r.fate = Fate::Mapped);
+    }
+
+    /// Every logged sample of the kept series, label set by label set, and of references that nobody explains; and whose
+    /// each reference is.
+    pub(super) fn into_rows(self) -> (Vec<(Labels, LoggedRow)>, BTreeMap<HeadSeriesRef, Labels>) {
+        let mut owners = BTreeMap::new();
+        for (reference, at) in &self.by_reference {
+            if let Some(s) = self.series.get(*at as usize) {
+                owners.insert(HeadSeriesRef(*reference), s.labels.clone());
+            }
+        }
+        for (alias, target) in &self.aliases {
+            let at = self.by_reference.get(target).copied().unwrap_or(NOBODY);
+            if let Some(s) = self.series.get(at as usize) {
+                owners.insert(HeadSeriesRef(*alias), s.labels.clone());
+            }
+        }
+        let mut rows = Vec::new();
+        for s in self.series {
+            rows.extend(s.rows.into_iter().map(|r| (s.labels.clone(), r)));
+        }
+        let orphans = self.trace.map(|t| t.orphans).unwrap_or_default();
+        rows.extend(orphans.into_iter().map(|r| (Labels::default(), r)));
+        (rows, owners)
     }
 
     /// The series that a server keeps, by reference, and the samples of those that were asked for.
@@ -584,6 +781,8 @@ impl State {
             deleted: Vec::new(),
             metadata: None,
             gone: false,
+            rows: Vec::new(),
+            late_rows_from: 0,
         }
     }
 }

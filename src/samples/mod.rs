@@ -3,6 +3,7 @@
 mod chain;
 mod exclusive;
 mod logs;
+mod physical;
 mod read;
 
 use std::borrow::Cow;
@@ -23,6 +24,8 @@ use crate::tsdb::chunkenc::histogram::HistogramSample;
 use crate::tsdb::run::Run;
 use exclusive::Budget;
 use logs::Logs;
+
+pub use physical::{PhysicalSeries, physical};
 
 /// A series with its samples inside some interval, merged from all parts, deletions applied.
 #[derive(Debug, Clone, Default)]

@@ -92,7 +92,7 @@ pub enum Part {
 }
 
 /// A block that is on disk and not served.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Shadowed {
     /// Its identity.
     pub ulid: Ulid,
@@ -100,6 +100,8 @@ pub struct Shadowed {
     pub rel: String,
     /// Why it is left out.
     pub why: String,
+    /// The block itself, for those who want every sample on disk.
+    pub block: Block,
 }
 
 impl Source {
@@ -284,7 +286,8 @@ impl Source {
             match why {
                 Some(why) => {
                     self.ledger.notes.push(format!("block {ulid} ({}) is not served: {why}", b.block.meta.interval()));
-                    self.shadowed.push(Shadowed { ulid, rel: b.block.rel.clone(), why });
+                    let rel = b.block.rel.clone();
+                    self.shadowed.push(Shadowed { ulid, rel, why, block: b.block });
                 }
                 None => kept.push(b),
             }

@@ -31,6 +31,7 @@ mod servers;
 mod support;
 /// House rules that the compiler does not check.
 mod tidy;
+mod union;
 /// Logs, head chunks and chunk snapshots: what lies on disk.
 mod wal;
 /// Windows on made-up blocks.

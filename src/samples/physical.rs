@@ -1,0 +1,83 @@
+//! Every sample on disk with its origin: what was stored, repeated, deleted, refused, compacted or orphaned, beside what a
+//! server serves of it.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::error::Result;
+use crate::head::Physical;
+use crate::labels::Labels;
+use crate::loss::Ledger;
+use crate::selector::Matcher;
+use crate::source::Source;
+use crate::tsdb::Block;
+use crate::tsdb::run::Run;
+
+/// The samples on disk of one label set, chunk by chunk and record by record, in the order of blocks, logs, mapped chunks.
+#[derive(Debug, Default)]
+pub struct PhysicalSeries {
+    /// The identity; empty for samples that nothing attributes.
+    pub labels: Labels,
+    /// Where they stand and what becomes of them.
+    pub parts: Vec<Physical>,
+}
+
+/// Everything on disk that all matchers of any of `selections` accept, in label order, and what nothing attributes to a
+/// series. Blocks that a server does not serve are included.
+/// Holds all of it in memory: ask for what you need.
+///
+/// Errs where a log that could be read at opening cannot be read any more.
+pub fn physical(source: &Source, selections: &[&[Matcher]], ledger: &mut Ledger) -> Result<Vec<PhysicalSeries>> {
+    let matches = |labels: &Labels, of: &[Matcher]| of.iter().all(|m| m.matches(labels.get(m.name())));
+    let wanted = |labels: &Labels| selections.iter().any(|of| matches(labels, of));
+    let served = source.blocks.iter().map(|b| (&b.block, "stored"));
+    let blocks: Vec<(&Block, &'static str)> =
+        served.chain(source.shadowed.iter().map(|s| (&s.block, "compacted"))).collect();
+    let found: Vec<(Vec<Physical>, Ledger)> =
+        blocks.par_iter().map(|(block, state)| of_block(block, state, selections)).collect();
+    let mut all: BTreeMap<Labels, Vec<Physical>> = BTreeMap::new();
+    for (parts, lost) in found {
+        ledger.absorb(lost);
+        for p in parts {
+            all.entry(p.labels.clone()).or_default().push(p);
+        }
+    }
+    for h in &source.heads {
+        for p in h.head.physical(&wanted)? {
+            all.entry(p.labels.clone()).or_default().push(p);
+        }
+    }
+    Ok(all.into_iter().map(|(labels, parts)| PhysicalSeries { labels, parts }).collect())
+}
+
+fn of_block(block: &Block, state: &'static str, selections: &[&[Matcher]]) -> (Vec<Physical>, Ledger) {
+    let mut ledger = Ledger::default();
+    let Some(index) = &block.index else { return (Vec::new(), ledger) };
+    let mut entries = BTreeMap::new();
+    for matchers in selections {
+        let selected = index.select(matchers);
+        ledger.losses.extend(selected.lost.iter().map(|fault| block.series_loss(fault)));
+        entries.extend(selected.series.into_iter().map(|e| (e.offset, e)));
+    }
+    let mut out = Vec::new();
+    for entry in entries.into_values() {
+        let deleted = block.tombstones.of(entry.reference);
+        let is_deleted = |t: i64| deleted.iter().any(|d| d.contains(t));
+        for chunk in &entry.chunks {
+            let mut run = Run::default();
+            block.decode(&entry, chunk, true, &mut run, &mut ledger);
+            let mut gone = run.clone();
+            gone.retain(is_deleted);
+            run.retain(|t| !is_deleted(t));
+            let file = block.file(&format!("chunks/{}", chunk.reference.file_name()));
+            for (run, state) in [(run, state), (gone, "deleted")] {
+                if !run.is_empty() {
+                    let (labels, offset) = (entry.labels.clone(), chunk.reference.offset_bytes());
+                    out.push(Physical { labels, reference: None, file: file.clone(), offset, state, run });
+                }
+            }
+        }
+    }
+    (out, ledger)
+}
