@@ -1,4 +1,4 @@
-//! Which release's rules to follow.
+//! Which release's rules to follow, and what changed when.
 
 use std::fmt;
 
@@ -9,14 +9,16 @@ pub struct PromVersion {
     pub major: u32,
     /// The minor number.
     pub minor: u32,
+    /// Whether it runs with `--enable-feature=use-start-timestamps` (3.14 and later).
+    pub start_timestamps: bool,
 }
 
 /// The oldest release whose rules are known.
-pub const OLDEST: PromVersion = PromVersion { major: 2, minor: 40 };
+pub const OLDEST: PromVersion = PromVersion::new(2, 40);
 
 /// The newest release whose rules are known, and the default where the data name none. Changes only in a major
 /// release of promproof.
-pub const NEWEST: PromVersion = PromVersion { major: 3, minor: 16 };
+pub const NEWEST: PromVersion = PromVersion::new(3, 16);
 
 /// How `sum` adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,11 @@ pub enum AvgRule {
 }
 
 impl PromVersion {
+    /// A release with no features enabled.
+    pub const fn new(major: u32, minor: u32) -> PromVersion {
+        PromVersion { major, minor, start_timestamps: false }
+    }
+
     /// `MAJOR.MINOR` with an optional patch and pre-release part, as in `prometheus_build_info{version}`.
     pub fn parse(text: &str) -> Option<PromVersion> {
         let text = text.strip_prefix('v').unwrap_or(text);
@@ -48,17 +55,18 @@ impl PromVersion {
         let number = |s: Option<&str>| {
             s.filter(|s| s.len() <= 6 && !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit()))?.parse::<u32>().ok()
         };
-        Some(PromVersion { major: number(parts.next())?, minor: number(parts.next())? })
+        Some(PromVersion::new(number(parts.next())?, number(parts.next())?))
     }
 
     /// The release whose rules apply: an unknown newer one is read as the newest known. `None` for releases before
     /// the oldest known.
     pub fn known(self) -> Option<PromVersion> {
-        if self < OLDEST { None } else { Some(self.min(NEWEST)) }
+        let release = PromVersion::new(self.major, self.minor).min(NEWEST);
+        (release >= OLDEST).then_some(PromVersion { start_timestamps: self.start_timestamps, ..release })
     }
 
     fn at_least(self, major: u32, minor: u32) -> bool {
-        self >= PromVersion { major, minor }
+        self >= PromVersion::new(major, minor)
     }
 
     /// The range that `[<ms>ms]` means. From 2.54 to 3.4 the parser goes through seconds as a double and cuts the
@@ -104,6 +112,17 @@ impl PromVersion {
         self.at_least(2, 49)
     }
 
+    /// Whether `use-start-timestamps` exists in the form that is known: resets by start timestamps, and increments since a
+    /// start inside the window.
+    pub fn knows_start_timestamps(self) -> bool {
+        self.at_least(3, 14)
+    }
+
+    /// From 3.15 a start timestamp equal to the one before never says that there was a reset.
+    pub fn same_start_is_no_reset(self) -> bool {
+        self.at_least(3, 15)
+    }
+
     /// From 3.16 a bucket whose bound is NaN is dropped.
     pub fn drops_nan_bound(self) -> bool {
         self.at_least(3, 16)
@@ -112,7 +131,8 @@ impl PromVersion {
 
 impl fmt::Display for PromVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
+        let feature = if self.start_timestamps { "+use-start-timestamps" } else { "" };
+        write!(f, "{}.{}{feature}", self.major, self.minor)
     }
 }
 
@@ -128,7 +148,7 @@ mod tests {
         assert_eq!(v("v3.5"), Some("3.5".into()));
         assert_eq!(v("3"), None);
         assert_eq!(v("a.b"), None);
-        assert_eq!(PromVersion { major: 4, minor: 1 }.known(), Some(NEWEST));
-        assert_eq!(PromVersion { major: 2, minor: 30 }.known(), None);
+        assert_eq!(PromVersion::new(4, 1).known(), Some(NEWEST));
+        assert_eq!(PromVersion::new(2, 30).known(), None);
     }
 }

@@ -25,7 +25,7 @@ pub struct ReplayRules {
 impl ReplayRules {
     /// The rules of a release.
     pub fn of(version: PromVersion) -> ReplayRules {
-        let from = |major, minor| version >= PromVersion { major, minor };
+        let from = |major, minor| version >= PromVersion::new(major, minor);
         ReplayRules {
             joins_chunks: from(3, 16),
             min_valid_time: from(3, 16),

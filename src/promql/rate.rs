@@ -55,38 +55,81 @@ impl Window {
     }
 }
 
-/// `increase(series[R])`; `None` with fewer than two samples.
+/// `increase(series[R])`; `None` with fewer than two samples, unless the first one says by its start timestamp that it
+/// counts from inside the window.
 pub fn increase(version: PromVersion, window: Window, samples: &Samples) -> Option<f64> {
     rated(version, window, samples).map(|(delta, factor)| delta * factor)
 }
 
-/// `rate(series[R])`; `None` with fewer than two samples. Not the increase divided by the range: the factor is.
+/// `rate(series[R])`; `None` where [`increase`] has none. Not the increase divided by the range: the factor is.
 pub fn rate(version: PromVersion, window: Window, samples: &Samples) -> Option<f64> {
     rated(version, window, samples).map(|(delta, factor)| delta * (factor / window.range_seconds()))
 }
 
+/// One sample of a counter with its start timestamp, 0 where none is used.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    t: i64,
+    v: f64,
+    start: i64,
+}
+
 fn rated(version: PromVersion, window: Window, samples: &Samples) -> Option<(f64, f64)> {
-    let mut selected = window.select(version, samples);
+    let (lo, hi) = window.bounds(version, samples);
+    let mut selected = (lo..hi).filter_map(|i| {
+        let bits = *samples.bits.get(i)?;
+        let start = if version.start_timestamps { samples.start(i) } else { 0 };
+        (!is_stale(bits)).then_some(Point { t: *samples.ts.get(i)?, v: f64::from_bits(bits), start })
+    });
     let first = selected.next()?;
     let mut last = first;
     let mut count = 1usize;
     let mut resets = Vec::new();
-    for (t, v) in selected {
-        if v < last.1 {
-            resets.push(last.1);
+    for point in selected {
+        if point.v < last.v || is_start_reset(version, last, point) {
+            resets.push(last.v);
         }
-        last = (t, v);
+        last = point;
         count += 1;
+    }
+    // Upstream starts from the difference of the ends and adds what each reset dropped, in this order.
+    let mut delta = last.v - first.v;
+    for dropped in resets {
+        delta += dropped;
+    }
+    if first.start != 0 && first.start > window.start() && first.start < first.t {
+        return Some((delta + first.v, stretch_from_start(window, first.start, (first.t, last.t), count)));
     }
     if count < 2 {
         return None;
     }
-    // Upstream starts from the difference of the ends and adds what each reset dropped, in this order.
-    let mut delta = last.1 - first.1;
-    for dropped in resets {
-        delta += dropped;
+    Some((delta, extrapolate(version, window, (first.t, first.v), last.t, count, delta)))
+}
+
+/// Whether the start timestamps of two consecutive samples say that the counter began anew between them
+/// (`promql/functions.go: isStartTimestampReset`).
+fn is_start_reset(version: PromVersion, before: Point, now: Point) -> bool {
+    if now.start == 0 || now.start >= now.t || (version.same_start_is_no_reset() && before.start == now.start) {
+        return false;
     }
-    Some((delta, extrapolate(version, window, first, last.0, count, delta)))
+    match now.start.cmp(&before.t) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Greater => true,
+        // The start is the sample before: a reset for a series of deltas, whose starts are known.
+        std::cmp::Ordering::Equal => before.start != 0 && before.start < before.t,
+    }
+}
+
+/// The factor where the counter is known to be 0 at `start`: nothing is extrapolated to the left.
+fn stretch_from_start(window: Window, start: i64, (first_t, last_t): (i64, i64), count: usize) -> f64 {
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let average = if count > 1 { seconds(last_t.wrapping_sub(first_t)) / (count - 1) as f64 } else { 0.0 };
+    let mut to_end = seconds(window.end.wrapping_sub(last_t));
+    if to_end >= average * 1.1 {
+        to_end = average / 2.0;
+    }
+    let sampled = seconds(last_t.wrapping_sub(start));
+    ((sampled + 0.0) + to_end) / sampled
 }
 
 /// The factor by which a counter's difference is stretched to the edges of the window. `first` is the first sample,
@@ -144,8 +187,8 @@ mod tests {
             s.push(t, v.to_bits());
         }
         let w = Window { end: 50_000, range: 50_000 };
-        let old = increase(PromVersion { major: 2, minor: 50 }, w, &s);
-        let new = increase(PromVersion { major: 2, minor: 51 }, w, &s);
+        let old = increase(PromVersion::new(2, 50), w, &s);
+        let new = increase(PromVersion::new(2, 51), w, &s);
         assert_eq!(old, Some(8.0 * (27.5 / 20.0)));
         assert_eq!(new, Some(8.0 * (25.0 / 20.0)));
     }
@@ -156,7 +199,7 @@ mod tests {
         s.push(0, 1f64.to_bits());
         s.push(15_000, 2f64.to_bits());
         let w = Window { end: 15_000, range: 15_000 };
-        assert_eq!(increase(PromVersion { major: 2, minor: 55 }, w, &s), Some(1.0));
+        assert_eq!(increase(PromVersion::new(2, 55), w, &s), Some(1.0));
         assert_eq!(increase(NEWEST, w, &s), None);
     }
 }

@@ -28,7 +28,11 @@ impl SemanticsChoice {
             "counted" => return Ok(SemanticsChoice::Counted),
             _ => {}
         }
-        let version = text.strip_prefix("prometheus-").and_then(PromVersion::parse);
+        let (release, feature) = match text.strip_suffix("+use-start-timestamps") {
+            Some(release) => (release, true),
+            None => (text, false),
+        };
+        let version = release.strip_prefix("prometheus-").and_then(PromVersion::parse);
         let version = version.ok_or_else(|| {
             Error::usage(format!("`{}` is no semantics", crate::labels::printable(text)))
                 .hint("write auto, counted, or prometheus-MAJOR.MINOR such as prometheus-2.53 or prometheus-3.5")
@@ -37,7 +41,11 @@ impl SemanticsChoice {
             return Err(Error::usage(format!("the rules of Prometheus {version} are not known"))
                 .hint(format!("the oldest release whose rules are known is prometheus-{OLDEST}")));
         }
-        Ok(SemanticsChoice::Prometheus(version))
+        if feature && !version.knows_start_timestamps() {
+            return Err(Error::usage(format!("Prometheus {version} has no use-start-timestamps that is known"))
+                .hint("the first release with it is prometheus-3.14"));
+        }
+        Ok(SemanticsChoice::Prometheus(PromVersion { start_timestamps: feature, ..version }))
     }
 }
 

@@ -119,7 +119,7 @@ struct IndexedSeries<'a> {
     bits: std::borrow::Cow<'a, [u64]>,
     /// Positions whose value is below the one before, ascending.
     resets: Vec<usize>,
-    head_reference: Option<u64>,
+    series: &'a LoadedSeries,
 }
 
 impl Indexed<'_> {
@@ -129,7 +129,7 @@ impl Indexed<'_> {
 
     /// `sum(increase(…[R]))`, the same bits as [`Prepared::exact`].
     fn increase_sum(&self, order: &SumOrder, version: PromVersion, window: Window) -> Option<f64> {
-        let series = in_sum_order(order, version, window, &self.0, |s| s.head_reference);
+        let series = in_sum_order(order, version, window, &self.0, |s| s.series.head_reference);
         crate::promql::sum(version, series.into_iter().filter_map(|s| s.increase(version, window)))
     }
 }
@@ -148,10 +148,14 @@ impl IndexedSeries<'_> {
             .filter(|(_, w)| matches!(w, [a, b] if f64::from_bits(*b) < f64::from_bits(*a)))
             .map(|(i, _)| i + 1)
             .collect();
-        IndexedSeries { ts, bits, resets, head_reference: series.head_reference }
+        IndexedSeries { ts, bits, resets, series }
     }
 
     fn increase(&self, version: PromVersion, window: Window) -> Option<f64> {
+        // Resets that start timestamps tell are not among those that were listed.
+        if version.start_timestamps {
+            return crate::promql::increase(version, window, &self.series.samples);
+        }
         let start = window.start();
         let lo = self.ts.partition_point(|t| if version.left_open() { *t <= start } else { *t < start });
         let hi = self.ts.partition_point(|t| *t <= window.end);

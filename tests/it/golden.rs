@@ -88,6 +88,8 @@ impl std::fmt::Display for Compared {
 pub fn compare(data: &Path, answers: &Path) -> Compared {
     let document = read_json(answers);
     let version = PromVersion::parse(document["version"].as_str().unwrap()).unwrap();
+    let start_timestamps = answers.to_str().unwrap().contains("use-start-timestamps");
+    let version = PromVersion { start_timestamps, ..version };
     let question = Question::recommender();
     let wanted = question.selectors();
     let source = Source::open(data, &OpenOptions { wanted: wanted.clone(), ..OpenOptions::default() }).unwrap();

@@ -27,7 +27,7 @@ fn goldens() -> Vec<Golden> {
                 n if n.starts_with("golden-snapshot-deleted") => vec!["snapshot-deleted"],
                 "golden-snapshot" => vec!["snapshot"],
                 // A raw data directory: answers about times that its blocks cover.
-                "golden" => vec!["data"],
+                "golden" | "golden-use-start-timestamps" => vec!["data"],
                 n if n.starts_with("golden-by-") => vec!["data"],
                 _ => vec![],
             };

@@ -43,7 +43,10 @@ fn recorded(case: &Path) -> BTreeMap<&'static str, u64> {
     let mut out = BTreeMap::from([
         ("blocks", v["blocks"].as_array().map_or(0, |b| b.iter().map(by_encoding).sum())),
         ("chunks_head", by_encoding(&v["chunks_head"])),
-        ("wal", entries(&v["wal"]) + entries(&v["checkpoint"])),
+        (
+            "wal",
+            entries(&v["wal"]) + v["checkpoints"].as_array().and_then(|c| c.last()).map_or(0, |c| entries(&c["log"])),
+        ),
         ("wbl", entries(&v["wbl"])),
     ]);
     out.retain(|_, n| *n > 0);
