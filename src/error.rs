@@ -111,6 +111,23 @@ impl Error {
         self
     }
 
+    /// Adds to the message.
+    #[must_use]
+    pub fn adding(mut self, text: &str) -> Error {
+        self.message.push_str(text);
+        self
+    }
+
+    /// The same error about a file below `to` where it was about one below `from`: what was unpacked is named by its
+    /// place in the archive.
+    #[must_use]
+    pub fn moved(mut self, from: &Path, to: &Path) -> Error {
+        if let Some(rest) = self.path.as_deref().and_then(|p| p.strip_prefix(from).ok()) {
+            self.path = Some(if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) });
+        }
+        self
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -5,7 +5,7 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw bytes -> tsdb -> wal -> head -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! raw bytes -> tsdb -> wal -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //! ```
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
@@ -27,6 +27,7 @@ pub mod wal;
 
 pub mod head;
 
+pub mod archive;
 pub mod source;
 
 pub mod series;

@@ -32,7 +32,8 @@ pub enum Command {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Snapshot directory, data directory, single block, or a folder that holds one; each is one server
+    /// Snapshot directory, data directory, single block, or a folder or archive (.tar, .tar.gz, .tar.zst, .zip) that
+    /// holds one; each is one server
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR
@@ -65,6 +66,30 @@ pub struct CommonArgs {
     /// Read files into memory instead of mapping them
     #[arg(long)]
     pub no_mmap: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub archives: ArchiveArgs,
+}
+
+/// What an archive may cost.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// Where archives are unpacked, into a private folder that is removed at the end (default: where the system keeps
+    /// temporary files)
+    #[arg(long, help_heading = "Archives", value_name = "DIR")]
+    pub temp_dir: Option<PathBuf>,
+    /// Refuse an archive with more members and folders
+    #[arg(long, help_heading = "Archives", value_name = "N", default_value_t = 200_000)]
+    pub max_entries: u64,
+    /// Refuse an archive that unpacks to more
+    #[arg(long, help_heading = "Archives", value_name = "SIZE", default_value = "256GiB")]
+    pub max_total_bytes: String,
+    /// Refuse an archive that unpacks to more than N times its size (and to more than 256 MiB)
+    #[arg(long, help_heading = "Archives", value_name = "N", default_value_t = 1000)]
+    pub max_ratio: u64,
+    /// Refuse a zstd window, which decoding holds in memory, of more
+    #[arg(long, help_heading = "Archives", value_name = "SIZE", default_value = "128MiB")]
+    pub max_zstd_window: String,
 }
 
 /// When to use colours.

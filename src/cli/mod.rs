@@ -8,6 +8,7 @@ mod inspect;
 mod model_updates;
 mod output;
 mod plan;
+mod signals;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -58,6 +59,10 @@ fn complain(error: &Error) {
 ///
 /// `wanted` are the series that the answer takes.
 fn each_source(common: &plan::Common, wanted: &[Selector], mut answer: impl FnMut(Source) -> Result<u8>) -> Result<u8> {
+    // Only archives leave something behind that has to be removed.
+    if common.sources.iter().any(|s| s.is_file()) {
+        signals::remove_private_folders();
+    }
     let options = OpenOptions { wanted: wanted.to_vec(), ..common.open.clone() };
     let follow = |source: Source| match source.heads.is_empty() {
         true => Ok(source),

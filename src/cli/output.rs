@@ -41,8 +41,9 @@ impl Output {
             _ => Path::new("."),
         };
         let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
+        let target = path.file_name().map_or_else(|| real.clone(), |name| real.join(name));
         for source in &common.sources {
-            if source.canonicalize().is_ok_and(|s| real.starts_with(s)) {
+            if source.canonicalize().is_ok_and(|s| target.starts_with(s)) {
                 return Err(Error::usage("the output would lie inside a SOURCE, and evidence stays untouched")
                     .at(path)
                     .hint("write it somewhere else"));

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+use crate::archive::Limits;
 use crate::cli::args::{
     AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, ReportFormat, VerdictMode, When, WindowArgs,
 };
@@ -69,6 +70,7 @@ impl Common {
                 read_mode: if args.no_mmap { ReadMode::Read } else { ReadMode::Map },
                 root: args.root.clone(),
                 wanted: Vec::new(),
+                archive: archive_limits(args)?,
             },
             output: args.output.clone(),
             force: args.force,
@@ -101,6 +103,54 @@ impl Common {
         }
         Ok(Some(ms))
     }
+}
+
+/// What an archive may cost, and where it is unpacked.
+fn archive_limits(args: &CommonArgs) -> Result<Limits> {
+    let archives = &args.archives;
+    let at_least_one = |flag: &str, n: u64| match n {
+        0 => Err(Error::usage(format!("{flag} 0: at least 1 is needed"))),
+        n => Ok(n),
+    };
+    let limits = Limits {
+        max_entries: at_least_one("--max-entries", archives.max_entries)?,
+        max_total_bytes: size("--max-total-bytes", &archives.max_total_bytes)?,
+        max_ratio: at_least_one("--max-ratio", archives.max_ratio)?,
+        max_zstd_window: size("--max-zstd-window", &archives.max_zstd_window)?,
+        temp_dir: Some(archives.temp_dir.clone().unwrap_or_else(std::env::temp_dir)),
+    };
+    if let Some(given) = &archives.temp_dir {
+        let real = given.canonicalize().map_err(|e| Error::io(given, "unpack there", &e))?;
+        if !real.is_dir() {
+            return Err(Error::usage("--temp-dir names no folder").at(given));
+        }
+        for source in args.sources.iter().filter(|s| s.is_dir()) {
+            if source.canonicalize().is_ok_and(|s| real.starts_with(s)) {
+                return Err(Error::usage("--temp-dir lies inside a SOURCE, and evidence stays untouched")
+                    .at(given)
+                    .hint("choose a folder somewhere else"));
+            }
+        }
+    }
+    Ok(limits)
+}
+
+/// A number of bytes, with a binary unit or without.
+fn size(flag: &str, text: &str) -> Result<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor = match text.get(digits.len()..).unwrap_or_default().trim() {
+        "" | "B" => Some(1),
+        "KiB" | "K" => Some(1 << 10),
+        "MiB" | "M" => Some(1 << 20),
+        "GiB" | "G" => Some(1 << 30),
+        "TiB" | "T" => Some(1u64 << 40),
+        _ => None,
+    };
+    let bytes = factor.and_then(|f| digits.parse::<u64>().ok()?.checked_mul(f)).filter(|b| *b > 0);
+    bytes.ok_or_else(|| {
+        Error::usage(format!("{flag} {}: a number of bytes is expected", crate::labels::printable(text)))
+            .hint("write 128MiB, 4GiB or plain bytes")
+    })
 }
 
 /// A window before the source is known.

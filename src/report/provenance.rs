@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::{Conflict, Loss};
-use crate::source::{Source, digest};
+use crate::source::{Archive, Source, digest};
 use crate::time::rfc3339;
 
 /// The tool's name and version; nothing about the machine or the time.
@@ -14,7 +14,8 @@ pub fn tool() -> Value {
     json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// `source{name, root, blocks[], logs[]}`; `all_digests` adds the SHA-256 of every file.
+/// `source{name, root, blocks[], logs[]}`; `all_digests` adds the SHA-256 of every file, and of the archives that held
+/// them.
 pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
     let mut blocks = Vec::new();
     for b in &source.blocks {
@@ -42,7 +43,17 @@ pub fn source(source: &Source, all_digests: bool) -> Result<Value> {
             logs.push(Value::Object(entry));
         }
     }
-    Ok(json!({"name": source.name, "root": root, "blocks": blocks, "logs": logs}))
+    let mut document = json!({"name": source.name, "root": root, "blocks": blocks, "logs": logs});
+    if all_digests && !source.archives.is_empty() {
+        let archives: Result<Vec<Value>> = source.archives.iter().map(archive).collect();
+        document["archives"] = archives?.into();
+    }
+    Ok(document)
+}
+
+fn archive(archive: &Archive) -> Result<Value> {
+    let bytes = std::fs::metadata(&archive.path).map_err(|e| Error::io(&archive.path, "read it", &e))?.len();
+    Ok(json!({"name": archive.name, "bytes": bytes, "sha256": digest::sha256_file(&archive.path)?}))
 }
 
 fn files(dir: &Path) -> Result<Value> {

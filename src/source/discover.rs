@@ -22,9 +22,9 @@ pub enum RootKind {
 pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, RootKind, Vec<String>)> {
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;
     if !meta.is_dir() {
-        return Err(Error::new(ErrorKind::Unsupported, "this is a file; a SOURCE is a folder in this release")
+        return Err(Error::new(ErrorKind::Unsupported, "this is neither a folder nor a regular file")
             .at(path)
-            .hint("unpack an archive first and give the snapshot or data directory"));
+            .hint("a SOURCE is a folder, or an archive: .tar, .tar.gz, .tar.zst or .zip"));
     }
     if let Some(chosen) = chosen {
         let root = path.join(chosen);

@@ -4,6 +4,7 @@
 //! One SOURCE is one server. [`Source::open`] gives its parts in the order in which a serving Prometheus merges them;
 //! everything that it does not use is a loss or a note in [`Source::ledger`].
 
+mod archived;
 pub mod digest;
 mod discover;
 mod leftovers;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use crate::archive::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
 use crate::head::{self, Head, HeadFiles, HeadOptions, ReplayRules};
@@ -29,6 +31,7 @@ use crate::version::{NEWEST, PromVersion};
 
 use sums::HeadTimes;
 
+pub use archived::Archive;
 pub use discover::RootKind;
 pub use sums::SumOrder;
 
@@ -41,6 +44,8 @@ pub struct OpenOptions {
     pub root: Option<PathBuf>,
     /// The series that will be asked for. The logs of a head are read once for these, and again for any other.
     pub wanted: Vec<Selector>,
+    /// The most that an archive may cost, and where it is unpacked.
+    pub archive: Limits,
 }
 
 /// An opened SOURCE: the data of one server.
@@ -60,6 +65,9 @@ pub struct Source {
     pub shadowed: Vec<Shadowed>,
     /// What was lost or odd when opening.
     pub ledger: Ledger,
+    /// The archives that it was read from, one per merged SOURCE that is one. They hold the files: last, so that they
+    /// are dropped last.
+    pub archives: Vec<Archive>,
 }
 
 /// A block and the SOURCE that it came from.
@@ -105,11 +113,18 @@ pub struct Shadowed {
 }
 
 impl Source {
-    /// Opens a snapshot directory, a data directory, a single block, or a folder that holds one of them.
+    /// Opens a snapshot directory, a data directory, a single block, or a folder or an archive that holds one of them.
     ///
     /// Errs when there is no root, when there are several and `options.root` chooses none, or when the root cannot be
     /// listed. Damage inside a block is not an error but a loss.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Source> {
+        match archived::open(path, options)? {
+            Some(source) => Ok(source),
+            None => Source::open_folder(path, options).map(|(source, _)| source),
+        }
+    }
+
+    fn open_folder(path: &Path, options: &OpenOptions) -> Result<(Source, RootKind)> {
         let (root, kind, notes) = discover::find_root(path, options.root.as_deref())?;
         let mut ledger = Ledger { notes, ..Ledger::default() };
         let name = source_name(path);
@@ -149,8 +164,16 @@ impl Source {
         }
         let blocks: Vec<SourceBlock> = blocks.into_iter().map(|block| SourceBlock { block, origin: 0 }).collect();
         let below = root.strip_prefix(path).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut source =
-            Source { name, below, roots: vec![root.clone()], blocks, heads: Vec::new(), shadowed: Vec::new(), ledger };
+        let mut source = Source {
+            name,
+            below,
+            roots: vec![root.clone()],
+            blocks,
+            heads: Vec::new(),
+            shadowed: Vec::new(),
+            ledger,
+            archives: Vec::new(),
+        };
         source.note_oddities(path);
         source.settle_blocks();
         source.check_external_labels()?;
@@ -165,7 +188,7 @@ impl Source {
                 "a block is a folder with a ULID as its name that holds meta.json, index and chunks/; point at the snapshot or data directory",
             ));
         }
-        Ok(source)
+        Ok((source, kind))
     }
 
     /// Joins several SOURCEs as parts of one server.
@@ -179,11 +202,13 @@ impl Source {
             heads: Vec::new(),
             shadowed: Vec::new(),
             ledger: Ledger::default(),
+            archives: Vec::new(),
         };
         let several = sources.len() > 1;
         for (origin, mut source) in sources.into_iter().enumerate() {
             names.push(source.name.clone());
             merged.roots.append(&mut source.roots);
+            merged.archives.append(&mut source.archives);
             if several {
                 for b in &mut source.blocks {
                     b.block.rel = prefixed(&source.name, &b.block.rel);

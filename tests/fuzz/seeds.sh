@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -83,6 +83,21 @@ find "$@" -type f -path '*/chunks_head/*' -name '0*' | sort | while read -r file
   n=$((n + 1))
   { printf '\001'; dd if="$file" bs=4096 count=16 2>/dev/null; } > "$corpus/head_chunks/$n"
 done
+# Small archives of every kind, of one block, with what the machine's own tools add to them.
+small=$here/../../fixtures/damage/data
+pack() { printf '\000' > "$corpus/archive/$1"; cat >> "$corpus/archive/$1"; }
+block=$(ls "$small" | head -n 1)
+for format in v7 ustar gnu posix; do
+  tar --format=$format -C "$small" -cf - "$block" 2>/dev/null | pack $format || true
+done
+tar -C "$small" -cf - "$block" | gzip -9 | pack gz
+if command -v zstd >/dev/null; then tar -C "$small" -cf - "$block" | zstd -q | pack zst; fi
+if command -v zip >/dev/null; then (cd "$small" && zip -qr - "$block") | pack zip-streamed; fi
+if command -v python3 >/dev/null; then
+  at=$(mktemp -d)
+  (cd "$small" && python3 -m zipfile -c "$at/a.zip" "$block") && pack zip < "$at/a.zip"
+  rm -r "$at"
+fi
 i=0
 while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'
 up

@@ -7,6 +7,8 @@
     reason = "a test that cannot prepare its input fails"
 )]
 
+/// Archives as SOURCEs.
+mod archives;
 /// The command as people and scripts use it.
 mod cli;
 /// Mutations of a small directory: same answer, named loss, or refusal.

@@ -149,6 +149,26 @@ pub fn seal_head_chunks(bytes: &mut [u8]) {
     }
 }
 
+/// All headers of a tar, one behind the other as their sizes say.
+pub fn seal_tar(bytes: &mut [u8]) {
+    let mut at = 0usize;
+    while let Some(header) = bytes.get_mut(at..).and_then(|b| b.first_chunk_mut::<512>()) {
+        if header.iter().any(|b| *b != 0) {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        let size = header[124..136]
+            .iter()
+            .filter(|b| (b'0'..=b'7').contains(b))
+            .fold(0usize, |n, b| n.wrapping_mul(8).wrapping_add(usize::from(b - b'0')));
+        let Some(next) = size.checked_next_multiple_of(512).and_then(|n| n.checked_add(at)?.checked_add(512)) else {
+            return;
+        };
+        at = next;
+    }
+}
+
 /// Every matcher that a selection of series meets in practice.
 pub fn selectors() -> &'static [Selector] {
     static PARSED: OnceLock<Vec<Selector>> = OnceLock::new();
