@@ -4,11 +4,14 @@
 //! Opening reads every log once and keeps, for each series, how many samples it has and when; the samples themselves are
 //! kept for the series that were asked for and read again for others, so that memory follows the question.
 
+mod cut;
 mod files;
 mod mapped;
+mod recode;
 mod replay;
 mod rules;
 mod series;
+mod size;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +22,17 @@ use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::time::Interval;
-use crate::tsdb::chunkenc;
+use crate::tsdb::chunkenc::{self, Encoding};
 use crate::tsdb::chunks::ChunkSlice;
 use crate::tsdb::head_chunks::{self, HeadChunk, HeadSeriesRef};
 use crate::tsdb::run::Run;
+use crate::wal::record::types;
 use files::unreadable;
 use mapped::Mapped;
 use replay::{Logged, Replay, Replayed};
 use units::{Entry, Log, read_segment};
 
+pub use cut::{ChunkOptions, DEFAULT_CHUNK_RANGE_MS};
 pub use files::{ChunkFile, HeadFiles, LogFile};
 pub use replay::Account;
 pub use rules::ReplayRules;
@@ -47,6 +52,8 @@ pub struct HeadOptions<'a> {
     pub rules: ReplayRules,
     /// The end of the newest block that was cut from a head, in ms; samples before it are in blocks. `i64::MIN` without one.
     pub cutoff: i64,
+    /// The time that chunks do not cross, in ms: the server's `--storage.tsdb.min-block-duration`.
+    pub chunk_range_ms: i64,
     /// The series whose samples are kept.
     pub keep: &'a (dyn Fn(&Labels) -> bool + Sync),
 }
@@ -76,6 +83,9 @@ pub struct Head {
     rules: ReplayRules,
     read_mode: ReadMode,
     first_cutoff: i64,
+    chunk_range_ms: i64,
+    xor2: bool,
+    histogram_starts: bool,
     /// The series that a restarted server has, by reference, without their samples.
     pub series: Vec<HeadSeries>,
     /// Samples that were kept, for each of [`Head::series`].
@@ -121,10 +131,14 @@ impl Head {
             rules: options.rules,
             read_mode: options.read_mode,
             first_cutoff: options.cutoff,
+            chunk_range_ms: options.chunk_range_ms,
+            xor2: false,
+            histogram_starts: false,
             files,
             found,
             ledger,
         };
+        head.find_encodings();
         head.report(&replayed.restarts, &replayed.clashes, &replayed.ambiguous);
         Ok(head)
     }
@@ -136,8 +150,28 @@ impl Head {
             return Ok(self);
         }
         self.files.ledger = self.found.clone();
-        let options = HeadOptions { read_mode: self.read_mode, rules, cutoff: self.first_cutoff, keep };
+        let options = HeadOptions { rules, ..self.options(keep) };
         Head::open(self.files, &options)
+    }
+
+    fn options<'a>(&self, keep: &'a (dyn Fn(&Labels) -> bool + Sync)) -> HeadOptions<'a> {
+        HeadOptions {
+            read_mode: self.read_mode,
+            rules: self.rules,
+            cutoff: self.first_cutoff,
+            chunk_range_ms: self.chunk_range_ms,
+            keep,
+        }
+    }
+
+    /// How a restarted server cuts chunks of what only the logs have.
+    pub fn chunk_options(&self) -> ChunkOptions {
+        ChunkOptions {
+            range_ms: self.chunk_range_ms,
+            xor2: self.xor2,
+            histogram_starts: self.histogram_starts,
+            rules: self.rules,
+        }
     }
 
     /// Puts `name/` before the path of every file, for reports about several SOURCEs.
@@ -171,8 +205,7 @@ impl Head {
         let wanted: BTreeSet<&Labels> =
             positions.iter().filter_map(|p| self.series.get(*p)).map(|s| &s.labels).collect();
         let keep = |labels: &Labels| wanted.contains(labels);
-        let options =
-            HeadOptions { read_mode: self.read_mode, rules: self.rules, cutoff: self.first_cutoff, keep: &keep };
+        let options = self.options(&keep);
         let reader = Reader { files: &self.files, mode: self.read_mode };
         let mut replayed = reader.replay(&options, &self.mapped, None)?;
         let mut taken = |p: usize| Some((p, replayed.samples.get_mut(p).and_then(Option::take)?));
@@ -278,6 +311,22 @@ impl Head {
             (Some(a), Some(b)) => Some(a.hull(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// Whether the server that wrote the logs stored start timestamps, or floats in encoding 4, is seen from its records
+    /// and its newest mapped chunks; a restarted one is taken to have the same settings.
+    fn find_encodings(&mut self) {
+        let logged = |kind: u8| [&self.account, &self.late_account].iter().any(|a| a.records.contains_key(&kind));
+        let starts = [types::SAMPLES_V2, types::HISTOGRAMS_V2, types::FLOAT_HISTOGRAMS_V2].into_iter().any(logged);
+        let newest = |histograms: bool| {
+            let all = self.mapped.in_order.values().chain(self.mapped.late.values()).flatten();
+            let newest = all.filter(|c| c.encoding.is_histogram() == histograms).max_by_key(|c| c.reference);
+            newest.map(|c| c.encoding)
+        };
+        let xor2 = newest(false) == Some(Encoding::XOR2);
+        let with_starts = matches!(newest(true), Some(Encoding::HISTOGRAM_ST | Encoding::FLOAT_HISTOGRAM_ST));
+        self.xor2 = starts || xor2;
+        self.histogram_starts = starts || with_starts;
     }
 
     /// Turns what the replay left out into losses and notes.

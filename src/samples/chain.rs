@@ -46,8 +46,8 @@ pub(super) fn union(runs: &[&Samples]) -> Union {
     out
 }
 
-/// How many samples stand more than once in `runs`, and the times at which they differ. The hint of a histogram is no
-/// part of its value.
+/// How many samples stand more than once in `runs`, and the times at which they differ. Neither the hint of a histogram
+/// nor its empty buckets are part of its value.
 pub(super) fn disagreements<'a>(runs: impl Iterator<Item = &'a Run>) -> (u64, BTreeSet<i64>) {
     #[derive(Clone, Copy)]
     enum Value<'a> {
@@ -56,7 +56,7 @@ pub(super) fn disagreements<'a>(runs: impl Iterator<Item = &'a Run>) -> (u64, BT
     }
     let same = |a: Value<'_>, b: Value<'_>| match (a, b) {
         (Value::Float(a), Value::Float(b)) => a == b,
-        (Value::Histogram(a), Value::Histogram(b)) => a.sum == b.sum && a.counts == b.counts && a.layout == b.layout,
+        (Value::Histogram(a), Value::Histogram(b)) => a.is_same_value(b),
         _ => false,
     };
     let mut all: Vec<(i64, Value<'a>)> = Vec::new();

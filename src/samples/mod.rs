@@ -296,6 +296,16 @@ impl Reader<'_> {
         loaded
     }
 
+    /// What was deleted from a series in a head.
+    fn deleted_in_head(&self, series: &MergedSeries, part: Part) -> &[Interval] {
+        let (Part::Head(of) | Part::Late(of)) = part else { return &[] };
+        let found = series.members.iter().find_map(|m| match m {
+            Member::Head { head, position, .. } if *head == of => self.source.heads.get(of)?.head.series.get(*position),
+            _ => None,
+        });
+        found.map_or(&[], |s| &s.deleted)
+    }
+
     fn head_reference(&self, series: &MergedSeries) -> Option<u64> {
         series.members.iter().find_map(|m| match m {
             Member::Head { head, position, .. } => {
@@ -320,7 +330,8 @@ impl Reader<'_> {
         range: Interval,
         loaded: &mut LoadedSeries,
     ) -> Result<Run, Conflicting> {
-        let read = read::runs(self, series, range, self.kinds, loaded);
+        let ask = read::Ask { range, kinds: self.kinds, by_chunk: false };
+        let read = read::runs(self, series, ask, loaded);
         if self.source.roots.len() > 1
             && let Some(t_ms) = interleaved_at(self.source, &read.runs)
         {
@@ -366,17 +377,44 @@ impl Reader<'_> {
             head_reference: self.head_reference(series),
             ..LoadedSeries::default()
         };
-        let read = read::runs(self, series, Interval::ALL, Kinds::All, &mut loaded);
+        let ask = read::Ask { range: Interval::ALL, kinds: Kinds::All, by_chunk: true };
+        let read = read::runs(self, series, ask, &mut loaded);
         let order = self.order.get_or_init(|| full_read_order(self.source, &self.wanted));
         let rank = |part: Part| {
             order.get(&series.labels).and_then(|o| o.iter().position(|p| *p == part)).unwrap_or(usize::MAX)
         };
-        let (duplicates, mut conflicts) = chain::disagreements(read.runs.iter().map(|r| &r.run));
+        let without = |part: Part, run: &mut Run| {
+            let deleted = self.deleted_in_head(series, part);
+            if !deleted.is_empty() {
+                run.retain(|t| !read::is_deleted(deleted, t));
+            }
+        };
+        let visible: Vec<Cow<'_, Run>> = read
+            .runs
+            .iter()
+            .map(|r| match self.deleted_in_head(series, r.part) {
+                [] => Cow::Borrowed(&r.run),
+                _ => {
+                    let mut run = r.run.clone();
+                    without(r.part, &mut run);
+                    Cow::Owned(run)
+                }
+            })
+            .collect();
+        let (duplicates, mut conflicts) = chain::disagreements(visible.iter().map(Cow::as_ref));
+        drop(visible);
         let mut parts: BTreeMap<(usize, Part), Vec<read::PartRun>> = BTreeMap::new();
         for r in read.runs {
             parts.entry((rank(r.part), r.part)).or_default().push(r);
         }
-        let runs: Vec<Run> = parts.into_iter().map(|((_, part), runs)| chain::part(part, runs)).collect();
+        let runs: Vec<Run> = parts
+            .into_iter()
+            .map(|((_, part), runs)| {
+                let mut run = chain::part(part, runs);
+                without(part, &mut run);
+                run
+            })
+            .collect();
         let served = chain::serve(&runs);
         conflicts.retain(|t| interval.contains(*t));
         loaded.ledger.duplicates += duplicates;

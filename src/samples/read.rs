@@ -24,6 +24,16 @@ pub(super) struct PartRun {
     pub run: Run,
 }
 
+/// What is read of a series.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    pub range: Interval,
+    pub kinds: Kinds,
+    /// Whether every chunk of a head stands by itself, deleted samples included: a server chooses among conflicting
+    /// samples chunk by chunk, and drops what is deleted from the outcome.
+    pub by_chunk: bool,
+}
+
 /// All runs of a series.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -35,26 +45,20 @@ pub(super) struct Runs {
 /// In-order chunks of a head stand before out-of-order ones that begin at the same time (`tsdb/ooo_head_read.go`).
 const LATE: u64 = 1 << 32;
 
-/// Reads everything of a series inside `range`. A part whose chunks overlap each other gives several runs.
-pub(super) fn runs(
-    reader: &Reader<'_>,
-    series: &MergedSeries,
-    range: Interval,
-    kinds: Kinds,
-    loaded: &mut LoadedSeries,
-) -> Runs {
+/// Reads what is asked for. A part whose chunks overlap each other gives several runs.
+pub(super) fn runs(reader: &Reader<'_>, series: &MergedSeries, ask: Ask, loaded: &mut LoadedSeries) -> Runs {
     let mut out = Runs::default();
     for member in &series.members {
         match member {
             Member::Block { block, entry } => {
                 if let Some(b) = reader.source.blocks.get(*block) {
-                    PartReader { reader, range, kinds, loaded, out: &mut out }.block(*block, &b.block, entry);
+                    PartReader { reader, ask, loaded, out: &mut out }.block(*block, &b.block, entry);
                 }
             }
             Member::Head { head, position, .. } => {
                 let found = reader.source.heads.get(*head).and_then(|h| h.head.series.get(*position));
                 if let Some(s) = found {
-                    PartReader { reader, range, kinds, loaded, out: &mut out }.head(*head, *position, s);
+                    PartReader { reader, ask, loaded, out: &mut out }.head(*head, *position, s);
                 }
             }
         }
@@ -82,8 +86,7 @@ pub(super) fn at_most(source: &Source, series: &MergedSeries, interval: Interval
 /// Reading one part of one series.
 struct PartReader<'a, 'r> {
     reader: &'a Reader<'r>,
-    range: Interval,
-    kinds: Kinds,
+    ask: Ask,
     loaded: &'a mut LoadedSeries,
     out: &'a mut Runs,
 }
@@ -94,7 +97,7 @@ impl PartReader<'_, '_> {
         let deleted = block.tombstones.of(entry.reference);
         let (mut run, mut chunk_run) = (Run::default(), Run::default());
         let mut count = MemberCount::new(part);
-        let range = self.range;
+        let range = self.ask.range;
         for chunk in entry.chunks.iter().filter(|c| c.interval().overlaps(&range)) {
             if interval_at(deleted, chunk.min_time_ms).is_some_and(|d| d.contains(chunk.max_time_ms)) {
                 self.loaded.holes.push(chunk.sound_interval());
@@ -108,7 +111,7 @@ impl PartReader<'_, '_> {
                 }
                 continue;
             }
-            let wanted = self.kinds == Kinds::All;
+            let wanted = self.ask.kinds == Kinds::All;
             let (outcome, encoding, bytes) =
                 block.decode(entry, chunk, wanted, &mut chunk_run, &mut self.loaded.ledger);
             if let Some(encoding) = encoding {
@@ -138,9 +141,9 @@ impl PartReader<'_, '_> {
                     continue;
                 }
             }
-            count.deleted += self.apply_deletions(&mut chunk_run, deleted, chunk.interval());
+            count.deleted += self.apply_deletions(&mut chunk_run, deleted, chunk.interval(), false);
             let mut inside = Run::default();
-            inside.extend(&chunk_run, self.range);
+            inside.extend(&chunk_run, self.ask.range);
             let overlaps = match (run.interval(), inside.interval()) {
                 (Some(before), Some(now)) => now.start <= before.end,
                 _ => false,
@@ -166,21 +169,30 @@ impl PartReader<'_, '_> {
         let in_order = series.chunks.iter().enumerate().map(|(i, c)| (i as u64, Part::Head(at), c));
         let late = series.late_chunks.iter().enumerate().map(|(i, c)| (LATE + i as u64, late_part, c));
         for (rank, part, chunk) in in_order.chain(late) {
-            if chunk.interval().overlaps(&self.range) {
+            if chunk.interval().overlaps(&self.ask.range) {
                 self.head_chunk(head, series, chunk, (part, rank), &mut count);
             }
         }
         let needed = [series.tail.interval, series.late.interval];
-        if !needed.into_iter().flatten().any(|i| i.overlaps(&self.range)) {
+        if !needed.into_iter().flatten().any(|i| i.overlaps(&self.ask.range)) {
             return self.finish(count);
         }
         match self.reader.logs.of(at, position) {
             Some(log) => {
-                let behind = series.chunks.len() as u64;
-                self.logged(&log.tail, &series.deleted, (Part::Head(at), behind), &mut count);
-                for (i, run) in log.late.iter().enumerate() {
+                let options = head.chunk_options();
+                let (cut_tail, cut_late) =
+                    (self.is_cut(&[&log.tail]), self.is_cut(&log.late.iter().collect::<Vec<_>>()));
+                let tail = if cut_tail { log.tail_chunks(options) } else { vec![log.tail.clone()] };
+                let late = if cut_late { log.late_chunks(options) } else { log.late.clone() };
+                let newest = tail.len();
+                for (i, run) in tail.into_iter().enumerate() {
+                    let rank = (series.chunks.len() + i) as u64;
+                    let run = PartRun { part: Part::Head(at), rank, open: i + 1 == newest, run };
+                    self.logged(run, &series.deleted, &mut count);
+                }
+                for (i, run) in late.into_iter().enumerate() {
                     let rank = LATE + (series.late_chunks.len() + i) as u64;
-                    self.logged(run, &series.deleted, (late_part, rank), &mut count);
+                    self.logged(PartRun { part: late_part, rank, open: false, run }, &series.deleted, &mut count);
                 }
             }
             None => {
@@ -199,7 +211,7 @@ impl PartReader<'_, '_> {
         (part, rank): (Part, u64),
         count: &mut MemberCount,
     ) {
-        let wanted = self.kinds == Kinds::All;
+        let wanted = self.ask.kinds == Kinds::All;
         let mut run = Run::default();
         let lost = match head.chunk(series, chunk) {
             Ok(slice) => {
@@ -232,43 +244,50 @@ impl PartReader<'_, '_> {
         } else {
             count.floats += run.floats.len() as u64;
         }
-        count.deleted += self.apply_deletions(&mut run, &series.deleted, chunk.interval());
+        count.deleted += self.apply_deletions(&mut run, &series.deleted, chunk.interval(), self.ask.by_chunk);
         let mut inside = Run::default();
-        inside.extend(&run, self.range);
+        inside.extend(&run, self.ask.range);
         self.out.runs.push(PartRun { part, rank, open: false, run: inside });
     }
 
+    /// Whether chunks are made of what a log has. Floats are the same without.
+    fn is_cut(&self, runs: &[&Run]) -> bool {
+        self.ask.by_chunk || (self.ask.kinds == Kinds::All && runs.iter().any(|r| !r.histograms.is_empty()))
+    }
+
     /// Samples that only a log has.
-    fn logged(&mut self, run: &Run, deleted: &[Interval], (part, rank): (Part, u64), count: &mut MemberCount) {
+    fn logged(&mut self, run: PartRun, deleted: &[Interval], count: &mut MemberCount) {
         let mut inside = Run::default();
-        inside.extend(run, self.range);
+        inside.extend(&run.run, self.ask.range);
         if let (Kinds::Floats, Some(first), Some(last)) =
-            (self.kinds, inside.histograms.first(), inside.histograms.last())
+            (self.ask.kinds, inside.histograms.first(), inside.histograms.last())
         {
             self.out.passed_over.push(Interval::new(first.t_ms, last.t_ms));
         }
         count.floats += inside.floats.len() as u64;
         count.histograms += inside.histograms.len() as u64;
         count.logged += inside.len() as u64;
-        if self.kinds == Kinds::Floats {
+        if self.ask.kinds == Kinds::Floats {
             inside.histograms.clear();
         }
         if let Some(interval) = inside.interval() {
-            count.deleted += self.apply_deletions(&mut inside, deleted, interval);
-            self.out.runs.push(PartRun { part, rank, open: rank < LATE, run: inside });
+            count.deleted += self.apply_deletions(&mut inside, deleted, interval, self.ask.by_chunk);
+            self.out.runs.push(PartRun { run: inside, ..run });
         }
     }
 
-    /// Drops deleted samples and says how many of them lie in the range.
-    fn apply_deletions(&mut self, run: &mut Run, deleted: &[Interval], of: Interval) -> u64 {
+    /// Drops deleted samples, or only counts them, and says how many of them lie in the range.
+    fn apply_deletions(&mut self, run: &mut Run, deleted: &[Interval], of: Interval, keep: bool) -> u64 {
         if !touches_deletion(deleted, of) {
             return 0;
         }
         let cut = deleted.iter().filter(|d| d.overlaps(&of));
         self.loaded.holes.extend(cut.map(|d| Interval::new(d.start.max(of.start), d.end.min(of.end))));
         let mut inside = Run::default();
-        inside.extend(run, self.range);
-        run.retain(|t| !is_deleted(deleted, t));
+        inside.extend(run, self.ask.range);
+        if !keep {
+            run.retain(|t| !is_deleted(deleted, t));
+        }
         let before = inside.len();
         inside.retain(|t| !is_deleted(deleted, t));
         (before - inside.len()) as u64
@@ -285,7 +304,8 @@ fn interval_at(deleted: &[Interval], t: i64) -> Option<&Interval> {
     deleted.get(deleted.partition_point(|d| d.end < t)).filter(|d| d.contains(t))
 }
 
-fn is_deleted(deleted: &[Interval], t: i64) -> bool {
+/// Whether a time is deleted.
+pub(super) fn is_deleted(deleted: &[Interval], t: i64) -> bool {
     interval_at(deleted, t).is_some()
 }
 

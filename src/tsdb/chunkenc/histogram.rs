@@ -108,10 +108,47 @@ pub struct HistogramSample {
 }
 
 impl HistogramSample {
+    /// Whether two samples are the same histogram, whatever their hints and wherever their empty buckets are.
+    pub fn is_same_value(&self, other: &HistogramSample) -> bool {
+        let buckets = |s: &HistogramSample| -> [Vec<(i64, u64)>; 2] {
+            match &s.counts {
+                Counts::Int { positive, negative, .. } => [
+                    filled(&s.layout.positive_spans, positive.iter().map(|n| *n as u64)),
+                    filled(&s.layout.negative_spans, negative.iter().map(|n| *n as u64)),
+                ],
+                Counts::Float { positive, negative, .. } => [
+                    filled(&s.layout.positive_spans, positive.iter().copied()),
+                    filled(&s.layout.negative_spans, negative.iter().copied()),
+                ],
+            }
+        };
+        let (a, b) = (&self.layout, &other.layout);
+        let counts = match (&self.counts, &other.counts) {
+            (Counts::Int { count: a, zero: x, .. }, Counts::Int { count: b, zero: y, .. })
+            | (Counts::Float { count: a, zero: x, .. }, Counts::Float { count: b, zero: y, .. }) => a == b && x == y,
+            _ => false,
+        };
+        self.sum == other.sum
+            && counts
+            && (a.schema, a.zero_threshold, &a.custom_bounds) == (b.schema, b.zero_threshold, &b.custom_bounds)
+            && buckets(self) == buckets(other)
+    }
+
     /// Whether this is a stale marker: only its time says something.
     pub fn is_stale(&self) -> bool {
         is_stale(self.sum)
     }
+}
+
+/// The buckets that are not empty (for float counts: whose bits are not those of 0), with their indexes.
+fn filled(spans: &[Span], counts: impl Iterator<Item = u64>) -> Vec<(i64, u64)> {
+    let mut next = 0i64;
+    let indexes = spans.iter().flat_map(|s| {
+        let first = next.saturating_add(i64::from(s.offset));
+        next = first.saturating_add(i64::from(s.length));
+        first..next
+    });
+    indexes.zip(counts).filter(|(_, n)| *n != 0).collect()
 }
 
 /// All samples of a histogram chunk. Order of times is checked by the reader above.
