@@ -7,11 +7,34 @@ use super::recode::OpenHistograms;
 use super::rules::ReplayRules;
 use super::size::FloatSize;
 use crate::tsdb::chunkenc::histogram::{Counts, HistogramSample};
+use crate::tsdb::meta::BlockMeta;
 use crate::tsdb::run::{Position, Run};
 
 /// The time that a head's chunks do not cross, in ms, unless the server was started with another
 /// `--storage.tsdb.min-block-duration`.
 pub const DEFAULT_CHUNK_RANGE_MS: i64 = 2 * 3_600_000;
+
+/// The range that a server's blocks show, in ms: the coarsest in which all of them end that were cut from a head, but not
+/// more than the default. A block of level 1 is not longer than it; where one is, the ends say nothing.
+pub fn chunk_range_of<'a>(blocks: impl Iterator<Item = &'a BlockMeta>) -> i64 {
+    let (mut range, mut longest) = (DEFAULT_CHUNK_RANGE_MS, 0);
+    for meta in blocks.filter(|m| m.hints.iter().all(|h| h == "from-out-of-order")) {
+        let parents = meta.parents.iter().map(|p| p.max_time_ms);
+        range = parents.chain([meta.max_time_ms]).fold(range, gcd);
+        if meta.level <= 1 {
+            longest = longest.max(meta.max_time_ms.saturating_sub(meta.min_time_ms));
+        }
+    }
+    if longest <= range { range } else { DEFAULT_CHUNK_RANGE_MS }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i64::try_from(a).unwrap_or(i64::MAX)
+}
 
 /// Samples that a chunk of floats should have.
 const FLOATS: usize = 120;
@@ -217,4 +240,145 @@ fn chunk_end(first: i64, last: i64, end: i64, ratio: f64) -> i64 {
     let left = end.wrapping_sub(first) as f64;
     let n = left / (last.wrapping_sub(first).wrapping_add(1) as f64 * ratio);
     if n <= 1.0 { end } else { (first as f64 + left / n.floor()) as i64 }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot prepare its input fails")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sample::{STALE_NAN_BITS, Samples};
+    use crate::tsdb::chunkenc::histogram::{Layout, ResetHint, Span};
+    use crate::version::PromVersion;
+
+    fn options(version: (u32, u32)) -> ChunkOptions {
+        let rules = ReplayRules::of(PromVersion { major: version.0, minor: version.1 });
+        ChunkOptions { range_ms: DEFAULT_CHUNK_RANGE_MS, xor2: false, histogram_starts: false, rules }
+    }
+
+    fn histogram(t_ms: i64, spans: &[(i32, u32)], buckets: &[i64]) -> HistogramSample {
+        let positive_spans = spans.iter().map(|(offset, length)| Span { offset: *offset, length: *length }).collect();
+        let count = buckets.iter().sum::<i64>() as u64;
+        let counts = Counts::Int { count, zero: 0, positive: buckets.to_vec(), negative: vec![] };
+        let layout = Arc::new(Layout { positive_spans, ..Layout::default() });
+        HistogramSample { t_ms, start_ms: 0, sum: 1f64.to_bits(), hint: ResetHint::Unknown, layout, counts }
+    }
+
+    fn spans(h: &HistogramSample) -> Vec<(i32, u32)> {
+        h.layout.positive_spans.iter().map(|s| (s.offset, s.length)).collect()
+    }
+
+    fn buckets(h: &HistogramSample) -> Vec<i64> {
+        match &h.counts {
+            Counts::Int { positive, .. } => positive.clone(),
+            Counts::Float { .. } => Vec::new(),
+        }
+    }
+
+    fn floats(step_ms: i64, count: i64, value: impl Fn(i64) -> u64) -> Run {
+        let samples = (0..count).map(|i| (i * step_ms, value(i)));
+        let (ts, bits) = samples.unzip();
+        Run { floats: Samples::new(ts, bits), ..Run::default() }
+    }
+
+    fn lengths(chunks: &[Run]) -> Vec<usize> {
+        chunks.iter().map(Run::len).collect()
+    }
+
+    #[test]
+    fn floats_fill_the_range_evenly_and_never_cross_it() {
+        // 480 samples in two hours are four chunks.
+        assert_eq!(lengths(&options((3, 16)).in_order(&floats(15_000, 500, |_| 0))), [120, 120, 120, 120, 20]);
+        assert_eq!(lengths(&options((3, 16)).in_order(&floats(60_000, 130, |_| 0))), [120, 10]);
+        // Faster than predicted: cut at twice as many samples at the latest.
+        let mut run = floats(60_000, 31, |_| 0);
+        run.floats.append(&mut Samples::new((0..300).map(|i| 1_860_000 + i).collect(), vec![0; 300]));
+        assert_eq!(lengths(&options((3, 16)).in_order(&run))[0], 240);
+    }
+
+    #[test]
+    fn floats_end_by_bytes_since_2_47() {
+        let noise = |i: i64| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut run = floats(15_000, 120, noise);
+        run.floats.ts.iter_mut().enumerate().for_each(|(i, t)| *t += i as i64 % 7);
+        assert_eq!(lengths(&options((2, 46)).in_order(&run)), [120]);
+        let cut = options((2, 47)).in_order(&run);
+        assert!(cut.len() == 2 && cut[0].len() > 100, "{:?}", lengths(&cut));
+    }
+
+    fn cut(list: Vec<HistogramSample>) -> Vec<Run> {
+        options((3, 16)).in_order(&Run { histograms: list, ..Run::default() })
+    }
+
+    #[test]
+    fn histograms_get_the_buckets_of_their_chunk_and_its_hints() {
+        let list = vec![
+            histogram(1, &[(1, 1)], &[2]),
+            histogram(2, &[(1, 1), (1, 1)], &[2, 1]),
+            histogram(3, &[(0, 2)], &[1, 2]),
+        ];
+        // The third lacks bucket 3, which counted.
+        let chunks = cut(list);
+        assert_eq!(lengths(&chunks), [2, 1]);
+        let [a, b] = &chunks[0].histograms[..] else { unreachable!() };
+        assert_eq!((spans(a), buckets(a), a.hint), (vec![(1, 1), (1, 1)], vec![2, 0], ResetHint::Unknown));
+        assert_eq!((spans(b), buckets(b), b.hint), (vec![(1, 1), (1, 1)], vec![2, 1], ResetHint::NotReset));
+        assert_eq!(chunks[1].histograms[0].hint, ResetHint::Unknown);
+    }
+
+    #[test]
+    fn an_empty_bucket_may_go_since_2_55() {
+        let list = vec![histogram(1, &[(1, 2)], &[2, 0]), histogram(2, &[(1, 1), (3, 1)], &[2, 5])];
+        let run = Run { histograms: list, ..Run::default() };
+        let chunks = options((2, 55)).in_order(&run);
+        assert_eq!(lengths(&chunks), [2]);
+        assert_eq!(spans(&chunks[0].histograms[0]), [(1, 2), (2, 1)]);
+        assert_eq!(buckets(&chunks[0].histograms[1]), [2, 0, 5]);
+        assert_eq!(lengths(&options((2, 54)).in_order(&run)), [1, 1]);
+    }
+
+    #[test]
+    fn gauges_and_stale_markers_have_chunks_of_their_own_rules() {
+        let gauge = |t, spans: &[(i32, u32)], buckets: &[i64]| HistogramSample {
+            hint: ResetHint::Gauge,
+            ..histogram(t, spans, buckets)
+        };
+        let chunks = cut(vec![gauge(1, &[(0, 1)], &[5]), gauge(2, &[(2, 1)], &[1]), histogram(3, &[(2, 1)], &[2])]);
+        assert_eq!(lengths(&chunks), [2, 1]);
+        assert!(chunks[0].histograms.iter().all(|h| spans(h) == [(0, 1), (1, 1)] && h.hint == ResetHint::Gauge));
+        assert_eq!(buckets(&chunks[0].histograms[1]), [0, 1]);
+        let stale = |t| HistogramSample { sum: STALE_NAN_BITS, ..histogram(t, &[], &[]) };
+        let chunks = cut(vec![histogram(1, &[(0, 1)], &[5]), stale(2), stale(3), histogram(4, &[(0, 1)], &[6])]);
+        assert_eq!(lengths(&chunks), [3, 1]);
+        assert_eq!(chunks[0].histograms[1].hint, ResetHint::Unknown);
+        assert_eq!(*chunks[0].histograms[1].layout, Layout::default());
+    }
+
+    #[test]
+    fn out_of_order_buffers_are_cut_at_changes_only() {
+        let mut run = floats(1, 40, |_| 0);
+        run.histograms = vec![histogram(100, &[(0, 1)], &[5]), histogram(101, &[(0, 1)], &[4])];
+        run.floats.push(200, 0);
+        assert_eq!(lengths(&options((3, 16)).late(&run)), [40, 1, 1, 1]);
+    }
+
+    #[test]
+    fn blocks_show_the_range() {
+        let meta = |min: i64, max: i64, level: i64, more: &str| {
+            let text = format!(
+                r#"{{"ulid":"01M15QBDTH91R7XHHHW7KSYAN5","minTime":{min},"maxTime":{max},"version":1,"compaction":{{"level":{level}{more}}}}}"#
+            );
+            BlockMeta::parse(text.as_bytes()).unwrap()
+        };
+        assert_eq!(chunk_range_of([].iter()), DEFAULT_CHUNK_RANGE_MS);
+        let minutes = [meta(1795442073931, 1795442100000, 1, ""), meta(1795442100000, 1795442160000, 1, "")];
+        assert_eq!(chunk_range_of(minutes.iter()), 60_000);
+        let hours = [meta(1787961600000, 1787968800000, 1, ""), meta(1787968800000, 1787990400000, 2, "")];
+        assert_eq!(chunk_range_of(hours.iter()), DEFAULT_CHUNK_RANGE_MS);
+        // Written by a tool: it ends where its samples end.
+        assert_eq!(chunk_range_of([meta(0, 3_600_001, 1, "")].iter()), DEFAULT_CHUNK_RANGE_MS);
+        let hint = r#","hints":["from-stale-series"]"#;
+        assert_eq!(chunk_range_of([meta(0, 1234, 1, hint)].iter()), DEFAULT_CHUNK_RANGE_MS);
+    }
 }

@@ -7,6 +7,7 @@ use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::tsdb::head_chunks;
 use crate::wal::dir::{LogDir, SegmentFile, list_checkpoints, list_segments};
+use crate::wal::snapshot::{SnapshotDir, list_snapshots};
 
 /// The files of a head, found and not yet read.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct HeadFiles {
     pub late: Vec<LogFile>,
     /// Files of mapped chunks by number.
     pub chunks: Vec<ChunkFile>,
+    /// The newest chunk snapshot. It has no samples that the log does not have, but their chunks.
+    pub snapshot: Option<SnapshotDir>,
     /// Whether there is a folder `wal`; without one a server has no use for mapped chunks.
     pub has_log: bool,
     /// What is odd or cannot be read.
@@ -90,6 +93,7 @@ impl HeadFiles {
         files.take_notes("wbl", &listed);
         files.late = log_files(listed.segments, "wbl");
         files.open_chunks(root, mode)?;
+        files.snapshot = list_snapshots(root)?.0.pop();
         Ok(files)
     }
 

@@ -12,16 +12,19 @@ mod replay;
 mod rules;
 mod series;
 mod size;
+mod snapshot;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::error::{ErrorKind, Result};
 use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::time::Interval;
+use crate::tsdb::chunkenc::histogram::HistogramSample;
 use crate::tsdb::chunkenc::{self, Encoding};
 use crate::tsdb::chunks::ChunkSlice;
 use crate::tsdb::head_chunks::{self, HeadChunk, HeadSeriesRef};
@@ -32,7 +35,7 @@ use mapped::Mapped;
 use replay::{Logged, Replay, Replayed};
 use units::{Entry, Log, read_segment};
 
-pub use cut::{ChunkOptions, DEFAULT_CHUNK_RANGE_MS};
+pub use cut::{ChunkOptions, DEFAULT_CHUNK_RANGE_MS, chunk_range_of};
 pub use files::{ChunkFile, HeadFiles, LogFile};
 pub use replay::Account;
 pub use rules::ReplayRules;
@@ -86,6 +89,8 @@ pub struct Head {
     chunk_range_ms: i64,
     xor2: bool,
     histogram_starts: bool,
+    /// The open chunks of histograms in the chunk snapshot, read when the first one is asked for.
+    snapshot: OnceLock<BTreeMap<Labels, Vec<HistogramSample>>>,
     /// The series that a restarted server has, by reference, without their samples.
     pub series: Vec<HeadSeries>,
     /// Samples that were kept, for each of [`Head::series`].
@@ -134,6 +139,7 @@ impl Head {
             chunk_range_ms: options.chunk_range_ms,
             xor2: false,
             histogram_starts: false,
+            snapshot: OnceLock::new(),
             files,
             found,
             ledger,
@@ -162,6 +168,45 @@ impl Head {
             chunk_range_ms: self.chunk_range_ms,
             keep,
         }
+    }
+
+    /// The chunks of the samples in order that only the logs have, each as a restarted server reads it back; the last one
+    /// is open. Where there is a chunk snapshot, the server has kept its chunks, and the first of these is one of them.
+    pub fn tail_chunks(&self, series: &HeadSeries, logged: &LogSamples) -> Vec<Run> {
+        let (options, tail) = (self.chunk_options(), &logged.tail);
+        let Some(until) = logged.cut_behind else { return options.in_order(tail) };
+        let part = |start: i64, end: i64| {
+            let mut run = Run::default();
+            if start <= end {
+                run.extend(tail, Interval { start, end });
+            }
+            run
+        };
+        let kept =
+            self.snapshot.get_or_init(|| self.files.snapshot.as_ref().map(snapshot::histograms).unwrap_or_default());
+        let kept = kept.get(&series.labels).filter(|k| k.last().is_some_and(|h| h.t_ms == until));
+        let Some((first, kept)) = kept.and_then(|k| Some((k.first()?.t_ms, k))) else {
+            let mut chunks = options.in_order(&part(i64::MIN, until));
+            chunks.append(&mut options.in_order(&part(until.saturating_add(1), i64::MAX)));
+            return chunks;
+        };
+        let mut chunks = options.in_order(&part(i64::MIN, first.saturating_sub(1)));
+        let logged = part(first, until);
+        let same = logged.floats.is_empty()
+            && logged.histograms.len() == kept.len()
+            && logged.histograms.iter().zip(kept).all(|(a, b)| a.t_ms == b.t_ms && a.is_same_value(b));
+        if same {
+            chunks.push(Run { histograms: kept.clone(), ..Run::default() });
+        } else {
+            chunks.append(&mut options.in_order(&logged));
+        }
+        chunks.append(&mut options.in_order(&part(until.saturating_add(1), i64::MAX)));
+        chunks
+    }
+
+    /// The chunks of the out-of-order buffers, buffer by buffer.
+    pub fn late_chunks(&self, logged: &LogSamples) -> Vec<Run> {
+        logged.late.iter().flat_map(|buffer| self.chunk_options().late(buffer)).collect()
     }
 
     /// How a restarted server cuts chunks of what only the logs have.
@@ -501,7 +546,12 @@ impl Reader<'_> {
             }
         }
         let mut torn = None;
+        let behind = |number: u64| self.files.snapshot.as_ref().is_some_and(|s| number > s.segment);
         for (i, file) in self.files.segments.iter().enumerate() {
+            let before = i.checked_sub(1).and_then(|i| self.files.segments.get(i));
+            if behind(file.number) && before.is_some_and(|b| !behind(b.number)) {
+                replay.mark_snapshot();
+            }
             replay.reads(segments + i);
             let Some(stop) = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))? else {
                 continue;

@@ -188,6 +188,8 @@ struct State {
     deleted: Vec<Interval>,
     metadata: Option<Metadata>,
     gone: bool,
+    /// The newest sample when a chunk snapshot was made.
+    snapshot_until: Option<i64>,
     /// What the logs say of it, where that is written down; those of the open out-of-order buffer begin at `late_rows_from`.
     rows: Vec<LoggedRow>,
     late_rows_from: usize,
@@ -374,6 +376,13 @@ impl<'a> Replay<'a> {
             if self.rules.min_valid_time {
                 self.cutoff = t_ms;
             }
+        }
+    }
+
+    /// The server stopped here and wrote its open chunks into a snapshot.
+    pub(super) fn mark_snapshot(&mut self) {
+        for s in &mut self.series {
+            s.snapshot_until = Some(s.newest);
         }
     }
 
@@ -701,7 +710,8 @@ impl<'a> Replay<'a> {
         let mut ambiguous = Vec::new();
         let mut series: Vec<(HeadSeries, Option<LogSamples>)> = Vec::new();
         for s in self.series {
-            let samples = s.kept.then(|| LogSamples { tail: s.samples, late: s.late_runs });
+            let samples =
+                s.kept.then(|| LogSamples { tail: s.samples, late: s.late_runs, cut_behind: s.snapshot_until });
             let one = HeadSeries {
                 reference: s.reference,
                 labels: s.labels,
@@ -781,6 +791,7 @@ impl State {
             deleted: Vec::new(),
             metadata: None,
             gone: false,
+            snapshot_until: None,
             rows: Vec::new(),
             late_rows_from: 0,
         }

@@ -13,9 +13,9 @@ pub struct ReplayRules {
     pub evicts: bool,
     /// A stale marker behind histograms becomes one of their kind (from 3.14).
     pub stale_follows_kind: bool,
-    /// Whether chunks end because of their bytes, too (from 2.46); before, both kinds were cut by samples and time.
+    /// Whether chunks end because of their bytes, too (from 2.47); before, both kinds were cut by samples and time.
     pub cuts_by_bytes: bool,
-    /// Whether a bucket that is empty in a chunk may be missing in the next histogram (from 3.9); before, that began
+    /// Whether a bucket that is empty in a chunk may be missing in the next histogram (from 2.55); before, that began
     /// another chunk.
     pub refills_empty_buckets: bool,
     /// Whether the out-of-order head is a source of its own in merging (up to 2.54).
@@ -36,8 +36,8 @@ impl ReplayRules {
             min_valid_time: from(3, 16),
             evicts: from(3, 10),
             stale_follows_kind: from(3, 14),
-            cuts_by_bytes: from(2, 46),
-            refills_empty_buckets: from(3, 9),
+            cuts_by_bytes: from(2, 47),
+            refills_empty_buckets: from(2, 55),
             late_apart: !from(2, 55),
             head_first: from(2, 49),
             sums_by_reference: from(2, 50),

@@ -1,6 +1,5 @@
 //! [`HeadSeries`]: one series of the head as a restarted server has it.
 
-use super::cut::ChunkOptions;
 use crate::labels::Labels;
 use crate::time::Interval;
 use crate::tsdb::head_chunks::{HeadChunk, HeadSeriesRef};
@@ -77,18 +76,8 @@ pub struct LogSamples {
     pub tail: Run,
     /// Out-of-order buffers in the order in which they were filled; they may overlap each other and everything else.
     pub late: Vec<Run>,
-}
-
-impl LogSamples {
-    /// The chunks of [`LogSamples::tail`] as a server reads them back; the last one is open.
-    pub fn tail_chunks(&self, options: ChunkOptions) -> Vec<Run> {
-        options.in_order(&self.tail)
-    }
-
-    /// The chunks of [`LogSamples::late`], buffer by buffer.
-    pub fn late_chunks(&self, options: ChunkOptions) -> Vec<Run> {
-        self.late.iter().flat_map(|buffer| options.late(buffer)).collect()
-    }
+    /// Behind this time a new chunk begins: that of the newest sample in a chunk snapshot.
+    pub cut_behind: Option<i64>,
 }
 
 impl HeadSeries {

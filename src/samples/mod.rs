@@ -20,7 +20,7 @@ use crate::series::{Member, MergedSeries, Selection, full_read_order, select};
 use crate::source::{Part, Source};
 use crate::time::Interval;
 use crate::tsdb::chunkenc::Encoding;
-use crate::tsdb::chunkenc::histogram::HistogramSample;
+use crate::tsdb::chunkenc::histogram::{HistogramSample, ResetHint};
 use crate::tsdb::run::Run;
 use exclusive::Budget;
 use logs::Logs;
@@ -337,8 +337,10 @@ impl Reader<'_> {
         {
             loaded.ledger.interleaved.push(Conflict { series: series.labels.clone(), t_ms });
         }
-        let mut runs: Vec<Run> = read.runs.into_iter().map(|r| r.run).filter(|r| !r.is_empty()).collect();
-        runs.sort_by_key(|r| r.interval().map(|i| i.start));
+        let mut pieces: Vec<read::PartRun> = read.runs.into_iter().filter(|r| !r.run.is_empty()).collect();
+        pieces.sort_by_key(|r| r.run.interval().map(|i| i.start));
+        forget_hints(&mut pieces);
+        let runs: Vec<Run> = pieces.into_iter().map(|r| r.run).collect();
         let disjoint = runs.windows(2).all(|w| match w {
             [a, b] => a.interval().map(|i| i.end) < b.interval().map(|i| i.start),
             _ => true,
@@ -428,6 +430,23 @@ impl Reader<'_> {
         }
         self.keep(&mut loaded, run);
         loaded
+    }
+}
+
+/// Where several parts are merged, a server does not say whether a histogram was reset since one of another part, not
+/// even of the first one.
+fn forget_hints(pieces: &mut [read::PartRun]) {
+    let several = pieces.windows(2).any(|w| matches!(w, [a, b] if a.part != b.part));
+    let mut before = None;
+    for piece in pieces.iter_mut().filter(|_| several) {
+        let first_float = piece.run.floats.ts.first().copied();
+        if before.replace(piece.part) != Some(piece.part)
+            && let Some(h) = piece.run.histograms.first_mut()
+            && first_float.is_none_or(|t| h.t_ms < t)
+            && h.hint != ResetHint::Gauge
+        {
+            h.hint = ResetHint::Unknown;
+        }
     }
 }
 

@@ -179,11 +179,10 @@ impl PartReader<'_, '_> {
         }
         match self.reader.logs.of(at, position) {
             Some(log) => {
-                let options = head.chunk_options();
                 let (cut_tail, cut_late) =
                     (self.is_cut(&[&log.tail]), self.is_cut(&log.late.iter().collect::<Vec<_>>()));
-                let tail = if cut_tail { log.tail_chunks(options) } else { vec![log.tail.clone()] };
-                let late = if cut_late { log.late_chunks(options) } else { log.late.clone() };
+                let tail = if cut_tail { head.tail_chunks(series, log) } else { vec![log.tail.clone()] };
+                let late = if cut_late { head.late_chunks(log) } else { log.late.clone() };
                 let newest = tail.len();
                 for (i, run) in tail.into_iter().enumerate() {
                     let rank = (series.chunks.len() + i) as u64;

@@ -250,7 +250,7 @@ impl Source {
                 read_mode: options.read_mode,
                 rules: ReplayRules::of(NEWEST),
                 cutoff: cut_from_the_head.map(|b| b.block.meta.max_time_ms).max().unwrap_or(i64::MIN),
-                chunk_range_ms: head::DEFAULT_CHUNK_RANGE_MS,
+                chunk_range_ms: head::chunk_range_of(self.blocks.iter().map(|b| &b.block.meta)),
                 keep: &keep,
             },
         )?;
