@@ -12,10 +12,12 @@ use promproof::samples::{Reach, load_all};
 use promproof::selector::Selector;
 use promproof::source::{OpenOptions, Source};
 use promproof::time::Interval;
+use rayon::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::fixtures;
+use crate::expected::full_read;
+use crate::support::{fixture_sets, fixtures};
 
 const MIB: usize = 1 << 20;
 
@@ -266,6 +268,31 @@ fn data_directories_with_logs_answer_as_their_folders() {
             assert!(ask(name) == want, "{data} as {name}");
         }
     }
+}
+
+/// Every folder of data that the fixtures have, as a `.tar.zst`: the same samples, losses and notes.
+#[test]
+fn every_folder_of_the_fixtures_reads_the_same_from_an_archive() {
+    let mut folders: Vec<PathBuf> = fixture_sets("encodings").into_iter().map(|c| c.join("data")).collect();
+    for set in fixture_sets("servers") {
+        folders.extend(["data", "snapshot", "blocks", "snapshot-deleted"].map(|f| set.join(f)));
+    }
+    folders.retain(|f| f.is_dir());
+    assert!(folders.len() > 15);
+    folders.par_iter().for_each(|folder| {
+        let desk = Desk::new();
+        let archive = desk.put("a.tar.zst", &zst(&tar_of(&members_of(folder, "backup/"))));
+        let read = |path: &Path| {
+            let source = Source::open(path, &desk.options()).unwrap();
+            let (series, ledger) = full_read(&source);
+            let samples: Vec<_> = series.into_iter().map(|s| (s.labels, s.samples, s.histograms)).collect();
+            (samples, ledger.losses)
+        };
+        let (samples, losses) = read(&archive);
+        let (want_samples, want_losses) = read(folder);
+        assert!(samples == want_samples, "{}", folder.display());
+        assert_eq!(losses, want_losses, "{}", folder.display());
+    });
 }
 
 #[test]
