@@ -253,7 +253,7 @@ mod tests {
     use crate::version::PromVersion;
 
     fn options(version: (u32, u32)) -> ChunkOptions {
-        let rules = ReplayRules::of(PromVersion { major: version.0, minor: version.1 });
+        let rules = ReplayRules::of(PromVersion::new(version.0, version.1));
         ChunkOptions { range_ms: DEFAULT_CHUNK_RANGE_MS, xor2: false, histogram_starts: false, rules }
     }
 

@@ -711,7 +711,7 @@ impl<'a> Replay<'a> {
         let mut series: Vec<(HeadSeries, Option<LogSamples>)> = Vec::new();
         for s in self.series {
             let samples =
-                s.kept.then(|| LogSamples { tail: s.samples, late: s.late_runs, cut_behind: s.snapshot_until });
+                s.kept.then_some(LogSamples { tail: s.samples, late: s.late_runs, cut_behind: s.snapshot_until });
             let one = HeadSeries {
                 reference: s.reference,
                 labels: s.labels,
