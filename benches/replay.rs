@@ -50,7 +50,7 @@ fn folder(snappy: bool) -> PathBuf {
             (_, 0) => "up".to_owned(),
             _ => format!("metric_{}_total", i % 100),
         };
-        let (n, status) = (i.to_string(), if i % 3 == 0 { "500" } else { "200" });
+        let (n, status) = (i.to_string(), if i.is_multiple_of(3) { "500" } else { "200" });
         let pairs = [
             ("__name__", name.as_str()),
             ("instance", &instance),
@@ -68,11 +68,12 @@ fn folder(snappy: bool) -> PathBuf {
             columns.push(samples(kinds[i % kinds.len()], &mut random, START_MS, STEP_MS, SAMPLES).bits);
         }
     }
+    let value = |series: usize, at: usize| columns.get(series).and_then(|c| c.get(at)).copied().unwrap_or(0);
     for at in 0..SAMPLES {
         for target in 0..TARGETS {
             let t = START_MS + at as i64 * STEP_MS + target as i64 * 1_371;
             let of = (0..PER_TARGET).map(|i| target * PER_TARGET + i);
-            log.log(&samples_record(t, of.map(|s| (s as u64 + 1, columns[s][at]))));
+            log.log(&samples_record(t, of.map(|s| (s as u64 + 1, value(s, at)))));
         }
     }
     log.finish();

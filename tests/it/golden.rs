@@ -157,7 +157,9 @@ pub fn served(data: &Path, recorded: &Path, version: PromVersion) -> Served {
         Err(e) => return Served::Differs(vec![e.to_string()]),
     };
     let (loaded, _) = full_read(&source);
-    let mut ours: BTreeMap<String, (Vec<(i64, String)>, Vec<(i64, String)>)> = BTreeMap::new();
+    /// Times with values as text: floats, histograms.
+    type Lines = (Vec<(i64, String)>, Vec<(i64, String)>);
+    let mut ours: BTreeMap<String, Lines> = BTreeMap::new();
     for s in &loaded {
         let floats = s.samples.iter().filter(|(_, v)| !is_stale(*v)).map(|(t, v)| (t, bits(f64::from_bits(v))));
         let histograms = s.histograms.iter().filter(|h| !h.is_stale()).map(|h| {
