@@ -252,8 +252,8 @@ mod tests {
     use crate::tsdb::chunkenc::histogram::{Layout, ResetHint, Span};
     use crate::version::PromVersion;
 
-    fn options(version: (u32, u32)) -> ChunkOptions {
-        let rules = ReplayRules::of(PromVersion::new(version.0, version.1));
+    fn options(version: &str) -> ChunkOptions {
+        let rules = ReplayRules::of(PromVersion::parse(version).unwrap());
         ChunkOptions { range_ms: DEFAULT_CHUNK_RANGE_MS, xor2: false, histogram_starts: false, rules }
     }
 
@@ -289,12 +289,12 @@ mod tests {
     #[test]
     fn floats_fill_the_range_evenly_and_never_cross_it() {
         // 480 samples in two hours are four chunks.
-        assert_eq!(lengths(&options((3, 16)).in_order(&floats(15_000, 500, |_| 0))), [120, 120, 120, 120, 20]);
-        assert_eq!(lengths(&options((3, 16)).in_order(&floats(60_000, 130, |_| 0))), [120, 10]);
+        assert_eq!(lengths(&options("3.16").in_order(&floats(15_000, 500, |_| 0))), [120, 120, 120, 120, 20]);
+        assert_eq!(lengths(&options("3.16").in_order(&floats(60_000, 130, |_| 0))), [120, 10]);
         // Faster than predicted: cut at twice as many samples at the latest.
         let mut run = floats(60_000, 31, |_| 0);
         run.floats.append(&mut Samples::new((0..300).map(|i| 1_860_000 + i).collect(), vec![0; 300]));
-        assert_eq!(lengths(&options((3, 16)).in_order(&run))[0], 240);
+        assert_eq!(lengths(&options("3.16").in_order(&run))[0], 240);
     }
 
     #[test]
@@ -302,13 +302,13 @@ mod tests {
         let noise = |i: i64| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut run = floats(15_000, 120, noise);
         run.floats.ts.iter_mut().enumerate().for_each(|(i, t)| *t += i as i64 % 7);
-        assert_eq!(lengths(&options((2, 46)).in_order(&run)), [120]);
-        let cut = options((2, 47)).in_order(&run);
+        assert_eq!(lengths(&options("2.46").in_order(&run)), [120]);
+        let cut = options("2.47").in_order(&run);
         assert!(cut.len() == 2 && cut[0].len() > 100, "{:?}", lengths(&cut));
     }
 
     fn cut(list: Vec<HistogramSample>) -> Vec<Run> {
-        options((3, 16)).in_order(&Run { histograms: list, ..Run::default() })
+        options("3.16").in_order(&Run { histograms: list, ..Run::default() })
     }
 
     #[test]
@@ -331,11 +331,11 @@ mod tests {
     fn an_empty_bucket_may_go_since_2_55() {
         let list = vec![histogram(1, &[(1, 2)], &[2, 0]), histogram(2, &[(1, 1), (3, 1)], &[2, 5])];
         let run = Run { histograms: list, ..Run::default() };
-        let chunks = options((2, 55)).in_order(&run);
+        let chunks = options("2.55").in_order(&run);
         assert_eq!(lengths(&chunks), [2]);
         assert_eq!(spans(&chunks[0].histograms[0]), [(1, 2), (2, 1)]);
         assert_eq!(buckets(&chunks[0].histograms[1]), [2, 0, 5]);
-        assert_eq!(lengths(&options((2, 54)).in_order(&run)), [1, 1]);
+        assert_eq!(lengths(&options("2.54").in_order(&run)), [1, 1]);
     }
 
     #[test]
@@ -360,7 +360,7 @@ mod tests {
         let mut run = floats(1, 40, |_| 0);
         run.histograms = vec![histogram(100, &[(0, 1)], &[5]), histogram(101, &[(0, 1)], &[4])];
         run.floats.push(200, 0);
-        assert_eq!(lengths(&options((3, 16)).late(&run)), [40, 1, 1, 1]);
+        assert_eq!(lengths(&options("3.16").late(&run)), [40, 1, 1, 1]);
     }
 
     #[test]

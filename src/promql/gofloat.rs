@@ -144,6 +144,40 @@ fn power_of_two(n: i64) -> f64 {
     }
 }
 
+/// The shortest digits of a double that lies halfway between two of them: Go takes the even ones, Rust the greater.
+/// `None` where that is no question.
+fn even_at_tie(value: f64, digits: &str, exponent: i32) -> Option<String> {
+    let count = digits.bytes().filter(u8::is_ascii_digit).count();
+    let stored = ((value.to_bits() >> 52) & 0x7ff) as i32;
+    let fraction = value.to_bits() & ((1 << 52) - 1);
+    let (mantissa, two) = if stored == 0 { (fraction, -1074) } else { (fraction | 1 << 52, stored - 1075) };
+    // An odd number of 2^-n has n decimals, the last of them 5.
+    let decimals = -(two + mantissa.trailing_zeros() as i32);
+    let tie = mantissa != 0 && decimals > 0 && exponent + decimals == count as i32;
+    if !tie || digits.bytes().last().is_none_or(|d| d % 2 == 0) {
+        return None;
+    }
+    let exact = format!("{value:.count$e}");
+    let (exact, power) = exact.split_once('e')?;
+    let even = exact.strip_suffix('5')?;
+    // Below a power of two doubles are closer, and it may be read back as another one.
+    (format!("{even}e{power}").parse() == Ok(value)).then(|| even.to_owned())
+}
+
+/// `d.ddd` times ten to the exponent without one, for exponents of few digits.
+fn plain(digits: &str, exponent: i32) -> String {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let digits = digits.replace('.', "");
+    match usize::try_from(exponent) {
+        Ok(e) if e + 1 < digits.len() => {
+            let (whole, rest) = digits.split_at(e + 1);
+            format!("{sign}{whole}.{rest}")
+        }
+        Ok(e) => format!("{sign}{digits}{}", "0".repeat(e + 1 - digits.len())),
+        Err(_) => format!("{sign}0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1)),
+    }
+}
+
 /// A double as Go's `%g` prints it, and with it `promtool tsdb dump`: the shortest digits that read back, in exponent
 /// form below 1e-4 and from 1e6 on where the shortest precision is asked for.
 pub fn format_shortest(value: f64) -> String {
@@ -158,8 +192,10 @@ pub fn format_shortest(value: f64) -> String {
         return scientific;
     };
     let exponent: i32 = exponent.parse().unwrap_or(0);
+    let even = even_at_tie(value, digits, exponent);
+    let digits = even.as_deref().unwrap_or(digits);
     if value == 0.0 || (-4..6).contains(&exponent) {
-        return format!("{value}");
+        return if even.is_some() { plain(digits, exponent) } else { format!("{value}") };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
@@ -214,6 +250,12 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (1.5e-7, "1.5e-07"),
+            // Halfway between two decimals that both read back.
+            (f64::from_bits(0x3ff0_0008_0000_0000), "1.0000076293945312"),
+            (-f64::from_bits(0x3ff0_0008_0000_0000), "-1.0000076293945312"),
+            (f64::from_bits(0x4310_0000_0000_0001), "1.1258999068426242e+15"),
+            (f64::from_bits(0x3e60_0000_0000_0000), "2.9802322387695312e-08"),
+            (f64::from_bits(0x3e70_0000_0000_0000), "5.960464477539063e-08"),
             (f64::INFINITY, "+Inf"),
             (f64::NAN, "NaN"),
         ] {
