@@ -34,7 +34,7 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
     }
     row("On disk:", format!("{} samples, repeated, deleted and refused ones included", n(inventory.physical)));
     row("Deleted:", format!("{} by tombstones", n(inventory.ledger.deleted)));
-    row("Duplicates:", format!("{} in overlapping blocks", n(inventory.ledger.duplicates)));
+    row("Duplicates:", format!("{} where blocks and head overlap", n(inventory.ledger.duplicates)));
     row("Conflicts:", n(inventory.ledger.conflicts.len() as u64));
     if let Some(s) = &inventory.semantics {
         row("Semantics:", format!("{} ({})", s.name(), s.why));

@@ -179,11 +179,18 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| around.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
-            "{} samples of the window have different values in overlapping blocks (first: {} at {}); the answer uses those of a full read, a server may have shown others",
+            "{} samples of the window have different values in blocks or logs that overlap (first: {} at {}); the answer uses those of a full read, a server may have shown others",
             conflicts.len(),
             first.series,
             crate::time::rfc3339(first.t_ms)
         ));
+    }
+    let mut notes = ledger.notes;
+    if requests.order.by_reference(window.query_interval(version)) {
+        notes.push(
+            "sums run in the order of the head's series references, as a server's that answers from the head alone"
+                .to_owned(),
+        );
     }
     let (losses, newer) = concerning(ledger.losses, &around, question.ends_at_newest);
     warnings.extend(newer);
@@ -204,7 +211,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         conflicts,
         instead: instead(source, &question.total, selected_interval, span),
         warnings,
-        notes: ledger.notes,
+        notes,
         deleted: ledger.deleted,
         duplicates: ledger.duplicates,
         sliding,

@@ -210,7 +210,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| interval.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
-            "{} samples of the period have different values in overlapping blocks (first: {} at {})",
+            "{} samples of the period have different values in blocks or logs that overlap (first: {} at {})",
             conflicts.len(),
             first.series,
             rfc3339(first.t_ms)
