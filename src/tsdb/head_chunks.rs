@@ -81,25 +81,58 @@ impl HeadChunk {
 pub fn walk(bytes: &[u8], file: u64, mut visit: impl FnMut(HeadChunk)) -> Result<(), Fault> {
     check_header(bytes)?;
     let mut at = HEADER_LEN;
-    loop {
-        let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
-        if rest.len() < MOST_META {
-            if rest.iter().all(|b| *b == 0) {
-                return Ok(());
-            }
-            let kind = FaultKind::Truncated { wanted: MOST_META as u64, left: rest.len() as u64 };
-            return Err(Fault::new(at, "head chunk", kind));
-        }
-        // Series, first and last time: a file that was allocated further than it was written.
-        if rest.iter().take(24).all(|b| *b == 0) {
-            return Ok(());
-        }
-        let (mut chunk, data, end) = parse(rest, at)?;
-        chunk.reference = HeadChunkRef::new(file, at);
-        chunk.samples = claimed_samples(chunk.encoding, data.data()).unwrap_or(0);
+    while let Some((chunk, _, end)) = next(bytes, file, at)? {
         visit(chunk);
         at = end;
     }
+    Ok(())
+}
+
+/// The chunk at `at` of a head chunk file, its checksum verified, its data, and the offset behind it; `None` where the
+/// zeros start that the file was allocated with.
+pub fn next<'a>(bytes: &'a [u8], file: u64, at: u64) -> Result<Option<(HeadChunk, ChunkSlice<'a>, u64)>, Fault> {
+    let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    if rest.len() < MOST_META {
+        if rest.iter().all(|b| *b == 0) {
+            return Ok(None);
+        }
+        let kind = FaultKind::Truncated { wanted: MOST_META as u64, left: rest.len() as u64 };
+        return Err(Fault::new(at, "head chunk", kind));
+    }
+    // Series, first and last time: a file that was allocated further than it was written.
+    if rest.iter().take(24).all(|b| *b == 0) {
+        return Ok(None);
+    }
+    let (mut chunk, data, end) = parse(rest, at)?;
+    chunk.reference = HeadChunkRef::new(file, at);
+    chunk.samples = claimed_samples(chunk.encoding, data.data()).unwrap_or(0);
+    Ok(Some((chunk, data, end)))
+}
+
+/// What the chunk at `at` says about itself although its checksum is wrong or its end not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose it is.
+    pub series: HeadSeriesRef,
+    /// The times of its first and last sample, whichever way round they are claimed.
+    pub interval: Interval,
+    /// The offset behind it; `None` where that lies outside the file.
+    pub end: Option<u64>,
+}
+
+/// Reads the head of the chunk at `at` without verifying anything; `None` where the file ends in it.
+pub fn claim(bytes: &[u8], at: u64) -> Option<Claim> {
+    let mut cursor = Cursor::new(bytes.get(usize::try_from(at).ok()?..)?, at);
+    let series = HeadSeriesRef(cursor.u64("series of a head chunk").ok()?);
+    let from = cursor.u64("first time of a head chunk").ok()? as i64;
+    let to = cursor.u64("last time of a head chunk").ok()? as i64;
+    let mut end = || {
+        cursor.u8("encoding of a head chunk").ok()?;
+        let len = cursor.uvarint("length of a head chunk").ok()?;
+        cursor.take(len.checked_add(4)?, "head chunk").ok()?;
+        Some(cursor.offset())
+    };
+    Some(Claim { series, interval: Interval::new(from.min(to), from.max(to)), end: end() })
 }
 
 /// Reads the chunk that `chunk` names from its file and verifies its checksum. The slice has the encoding without the

@@ -193,16 +193,38 @@ impl BlockMeta {
 
     /// Checks that need nothing but the file itself (`tsdb/compact.go: CompactBlockMetas` and `Write` upstream).
     fn find_oddities(&self) -> Vec<String> {
-        let mut odd = Vec::new();
+        let mut odd: Vec<String> =
+            self.unknown_keys().iter().map(|key| format!("the key `{key}` is unknown and was ignored")).collect();
+        odd.extend(self.contradictions());
+        if self.deletable && self.stats.samples.is_some_and(|n| n > 0) {
+            odd.push("the block is marked deletable although it holds samples".to_owned());
+        }
+        odd
+    }
+
+    /// Keys that no writer is known to write, with the object that holds them before a dot.
+    pub fn unknown_keys(&self) -> Vec<String> {
+        let mut unknown = Vec::new();
         for (place, known) in KNOWN_KEYS {
             let object = if place.is_empty() { Some(&self.raw) } else { self.raw.get(place) };
-            for (key, value) in object.and_then(Value::as_object).into_iter().flatten() {
+            for key in object.and_then(Value::as_object).into_iter().flat_map(|o| o.keys()) {
                 if !known.contains(&key.as_str()) {
                     let dot = if place.is_empty() { "" } else { "." };
-                    odd.push(format!("the key `{place}{dot}{key}` is unknown and was ignored"));
-                } else if place == "stats" && value.as_u64().is_none() && !value.is_null() {
-                    odd.push(format!("`stats.{key}` is {value}, not a count"));
+                    unknown.push(format!("{place}{dot}{key}"));
                 }
+            }
+        }
+        unknown
+    }
+
+    /// What contradicts itself inside the file: counts that are none, ranges, levels, sources and parents that do not
+    /// belong together.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        for (key, value) in self.raw.get("stats").and_then(Value::as_object).into_iter().flatten() {
+            if value.as_u64().is_none() && !value.is_null() && KNOWN_KEYS.iter().any(|(_, k)| k.contains(&key.as_str()))
+            {
+                odd.push(format!("`stats.{key}` is {value}, not a count"));
             }
         }
         let parents: Vec<&Parent> = self.parents.iter().filter(|p| p.ulid != Ulid::from_parts(0, 0)).collect();
@@ -246,10 +268,13 @@ impl BlockMeta {
         if self.level < 1 && of_object(&self.raw, "compaction") {
             odd.push(format!("`compaction.level` is {}", self.level));
         }
-        if self.deletable && self.stats.samples.is_some_and(|n| n > 0) {
-            odd.push("the block is marked deletable although it holds samples".to_owned());
-        }
         odd
+    }
+
+    /// Hints that this release does not know.
+    pub fn unknown_hints(&self) -> impl Iterator<Item = &str> {
+        let known = ["from-out-of-order", "from-stale-series", "from-selected-series"];
+        self.hints.iter().map(String::as_str).filter(move |h| !known.contains(h))
     }
 
     /// The identities of the blocks that this one replaces; the all-zero ULID that Mimir writes names nobody.

@@ -15,8 +15,19 @@ pub struct Tombstones {
 }
 
 impl Tombstones {
-    /// Reads a tombstones file: magic, version 1, entries, CRC over the entries without the version byte.
+    /// Reads a tombstones file.
     pub fn parse(bytes: &[u8]) -> Result<Tombstones, Fault> {
+        let mut by_series: BTreeMap<BlockSeriesRef, Vec<Interval>> = BTreeMap::new();
+        Tombstones::walk(bytes, |_, series, interval| by_series.entry(series).or_default().push(interval))?;
+        for intervals in by_series.values_mut() {
+            *intervals = merged(std::mem::take(intervals));
+        }
+        Ok(Tombstones { by_series })
+    }
+
+    /// Calls `visit` with every entry in stored order, unmerged, and its byte offset: magic, version 1, entries, CRC over
+    /// the entries without the version byte.
+    pub fn walk(bytes: &[u8], mut visit: impl FnMut(u64, BlockSeriesRef, Interval)) -> Result<(), Fault> {
         let mut header = Cursor::new(bytes, 0);
         let magic = header.u32("tombstones magic")?;
         if magic != MAGIC {
@@ -39,17 +50,14 @@ impl Tombstones {
         if stored != computed {
             return Err(Fault::new(5 + body_len, "tombstones", FaultKind::Checksum { stored, computed }));
         }
-        let mut by_series: BTreeMap<BlockSeriesRef, Vec<Interval>> = BTreeMap::new();
         let mut cursor = Cursor::new(body, 5);
         while cursor.left() > 0 {
+            let offset = cursor.offset();
             let series = cursor.uvarint("tombstone series")?;
             let interval = Interval::new(cursor.varint("tombstone start")?, cursor.varint("tombstone end")?);
-            by_series.entry(BlockSeriesRef(series)).or_default().push(interval);
+            visit(offset, BlockSeriesRef(series), interval);
         }
-        for intervals in by_series.values_mut() {
-            *intervals = merged(std::mem::take(intervals));
-        }
-        Ok(Tombstones { by_series })
+        Ok(())
     }
 
     /// The deleted intervals of a series: sorted, disjoint, both ends included.

@@ -7,11 +7,13 @@
 //! | strings | `symbols` |
 //! | a series' labels and chunks | `series` |
 //! | label pair to series | `postings` |
+//! | all of these by themselves, for checks | `walk` |
 
 mod postings;
 mod series;
 mod symbols;
 mod toc;
+pub mod walk;
 
 use std::collections::BTreeMap;
 
@@ -62,21 +64,7 @@ impl Index {
     /// Opens an index. `claims_v2` is set for blocks of meta version 2, whose header byte says 1 although the layout
     /// is that of version 2 (a bug of Prometheus 2.1, `tsdb/repair.go`).
     pub fn parse(bytes: FileBytes, claims_v2: bool) -> Result<Index, Fault> {
-        let mut header = Cursor::new(&bytes, 0);
-        let magic = header.u32("index magic")?;
-        if magic != MAGIC {
-            let kind = FaultKind::Malformed { found: u64::from(magic), rule: "it must be 0xBAAAD700" };
-            return Err(Fault::new(0, "index magic", kind));
-        }
-        let version = match header.u8("index version")? {
-            1 if claims_v2 => IndexVersion::V2,
-            1 => IndexVersion::V1,
-            2 => IndexVersion::V2,
-            3 => IndexVersion::V3,
-            n => {
-                return Err(Fault::new(4, "index version", FaultKind::Unsupported { found: u64::from(n) }));
-            }
-        };
+        let version = walk::header(&bytes, claims_v2)?;
         let toc = Toc::parse(&bytes)?;
         let symbols = Symbols::parse(&bytes, toc.symbols, version)?;
         let postings = PostingsTable::parse(&bytes, toc.postings_table);

@@ -18,18 +18,27 @@ struct Run {
     entries: u64,
 }
 
-struct Entry<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
-    list: u64,
+/// An entry of the postings table: a label pair and where its list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableEntry<'a> {
+    /// Byte offset of the entry in the file.
+    pub offset: u64,
+    /// The label's name; empty, as its value, for the list of all series.
+    pub name: &'a [u8],
+    /// The label's value.
+    pub value: &'a [u8],
+    /// Byte offset of the list.
+    pub list: u64,
 }
 
-fn entry<'a>(cursor: &mut Cursor<'a>) -> Result<Entry<'a>, Fault> {
+pub(super) fn entry<'a>(cursor: &mut Cursor<'a>) -> Result<TableEntry<'a>, Fault> {
+    let offset = cursor.offset();
     let keys = cursor.uvarint("number of keys in the postings table")?;
     if keys != 2 {
         return Err(cursor.malformed("number of keys in the postings table", keys, "it must be 2"));
     }
-    Ok(Entry {
+    Ok(TableEntry {
+        offset,
         name: cursor.string("label name in the postings table")?,
         value: cursor.string("label value in the postings table")?,
         list: cursor.uvarint("offset of a postings list")?,
@@ -44,12 +53,11 @@ impl PostingsTable {
         let mut runs: BTreeMap<Box<[u8]>, Vec<Run>> = BTreeMap::new();
         let mut open: Option<(&[u8], Run)> = None;
         for _ in 0..count {
-            let offset = cursor.offset();
             let e = entry(&mut cursor)?;
             match &mut open {
                 Some((name, run)) if *name == e.name => run.entries += 1,
                 _ => {
-                    if let Some((name, run)) = open.replace((e.name, Run { offset, entries: 1 })) {
+                    if let Some((name, run)) = open.replace((e.name, Run { offset: e.offset, entries: 1 })) {
                         runs.entry(name.into()).or_default().push(run);
                     }
                 }
@@ -133,7 +141,7 @@ fn within(bytes: &[u8], refs: usize, list: u64) -> Result<(), Fault> {
     Err(Fault::new(list, "number of postings", kind))
 }
 
-fn postings_list(bytes: &[u8], offset: u64) -> Result<impl ExactSizeIterator<Item = u32> + '_, Fault> {
+pub(super) fn postings_list(bytes: &[u8], offset: u64) -> Result<impl ExactSizeIterator<Item = u32> + '_, Fault> {
     let mut cursor = section(bytes, offset, "postings list")?;
     let count = u64::from(cursor.u32("number of postings")?);
     if cursor.left() as u64 != count * 4 {

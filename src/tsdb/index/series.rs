@@ -17,7 +17,8 @@ impl BlockSeriesRef {
         BlockSeriesRef(if version == IndexVersion::V1 { offset } else { offset / 16 })
     }
 
-    fn offset(self, version: IndexVersion) -> u64 {
+    /// The byte offset of the entry that it names.
+    pub fn offset(self, version: IndexVersion) -> u64 {
         if version == IndexVersion::V1 { self.0 } else { self.0.wrapping_mul(16) }
     }
 }
@@ -80,7 +81,7 @@ pub(super) fn entry_length(bytes: &[u8], offset: u64) -> Result<u64, Fault> {
 const MAX_LABEL_BYTES: usize = 1 << 20;
 
 /// The content of the entry at `offset`, checksum verified.
-fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
+pub(super) fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
     let mut outer = at(bytes, offset, "series")?;
     let length = outer.uvarint("length of a series")?;
     let content_at = outer.offset();
@@ -95,7 +96,7 @@ fn content(bytes: &[u8], offset: u64) -> Result<Cursor<'_>, Fault> {
 
 /// The next chunk of an entry, given the one before it. Overlapping chunks appear as huge differences that only
 /// wrapping arithmetic brings back.
-fn next_chunk(c: &mut Cursor<'_>, last: Option<&ChunkMeta>) -> Result<ChunkMeta, Fault> {
+pub(super) fn next_chunk(c: &mut Cursor<'_>, last: Option<&ChunkMeta>) -> Result<ChunkMeta, Fault> {
     let min = match last {
         None => c.varint("start of a chunk")?,
         Some(last) => last.max_time_ms.wrapping_add_unsigned(c.uvarint("start of a chunk")?),

@@ -2,6 +2,7 @@
 
 use crate::raw::{Cursor, Fault, FaultKind, crc32c};
 
+/// Bytes of the table: six offsets and a checksum.
 const LENGTH: usize = 6 * 8 + 4;
 
 /// Where each section starts. Label indices are dead sections: written until 3.13, read by nobody.
@@ -54,6 +55,11 @@ impl Toc {
             postings: next("offset of the postings")?,
             postings_table: next("offset of the postings table")?,
         })
+    }
+
+    /// Where the table itself starts in a file of that length.
+    pub fn start(file_len: u64) -> u64 {
+        file_len.saturating_sub(LENGTH as u64)
     }
 
     /// Where the series section ends: at the next section of the file.
