@@ -18,6 +18,51 @@ pub enum RootKind {
     Block,
 }
 
+/// A TSDB root, found and not yet opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder that holds the data.
+    pub root: PathBuf,
+    /// What it is.
+    pub kind: RootKind,
+    /// The last component of the SOURCE's path.
+    pub name: String,
+    /// Where below the SOURCE the root is; empty where it is the SOURCE itself.
+    pub below: String,
+}
+
+/// Finds the root below `path`, or the one that `chosen` names, without opening anything in it. Also takes a folder that
+/// [`super::Source::open`] refuses because a file is missing without which nothing can be read: what is left of a block
+/// or of a head.
+///
+/// Errs when there is no root, when there are several and `chosen` names none, or when a folder cannot be listed.
+pub fn locate(path: &Path, chosen: Option<&Path>) -> Result<Place> {
+    let (root, kind) = match find_root(path, chosen) {
+        Ok((root, kind, _)) => (root, kind),
+        Err(e) if e.kind() == ErrorKind::Missing => {
+            let root = chosen.map_or_else(|| path.to_path_buf(), |c| path.join(c));
+            let kind = remains(&root).ok_or(e)?;
+            (root, kind)
+        }
+        Err(e) => return Err(e),
+    };
+    let below = root.strip_prefix(path).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Place { root, kind, name: super::source_name(path), below })
+}
+
+/// What a folder was, judged by what is left in it.
+fn remains(dir: &Path) -> Option<RootKind> {
+    let file = |name| dir.join(name).is_file();
+    if file("meta.json") || file("index") || dir.join("chunks").is_dir() {
+        return Some(RootKind::Block);
+    }
+    let snapshot = std::fs::read_dir(dir)
+        .ok()?
+        .flatten()
+        .any(|e| crate::wal::snapshot::parse_name(&e.file_name().to_string_lossy()).is_some());
+    (snapshot || dir.join("wbl").is_dir()).then_some(RootKind::Tsdb)
+}
+
 /// The root below `path`, what it is, and notes about what lies beside it.
 pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, RootKind, Vec<String>)> {
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;

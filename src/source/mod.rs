@@ -32,7 +32,7 @@ use crate::version::{NEWEST, PromVersion};
 use sums::HeadTimes;
 
 pub use archived::Archive;
-pub use discover::RootKind;
+pub use discover::{Place, RootKind, locate};
 pub use sums::SumOrder;
 
 /// How a SOURCE is opened.
