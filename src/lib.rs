@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! raw bytes -> tsdb -> wal -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//!                                                       -> check ----------------------------------------------^
 //! ```
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
@@ -29,6 +30,8 @@ pub mod head;
 
 pub mod archive;
 pub mod source;
+
+pub mod check;
 
 pub mod series;
 

@@ -14,7 +14,7 @@ pub struct Cli {
 }
 
 const EXIT_STATUS: &str =
-    "Exit status: 0 yes; 1 no (requirement not met); 2 could not run; 3 ran, but the data cannot say.";
+    "Exit status: 0 yes; 1 no (requirement not met, a file is bad); 2 could not run; 3 ran, but the data cannot say.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,9 @@ pub enum Command {
     ModelUpdates(ModelUpdatesArgs),
     /// What a SOURCE holds: blocks, series, samples, metrics, targets, damage
     Inspect(InspectArgs),
+    /// Every checksum and every rule of every file, a verdict on each; exit status 1 if one is bad
+    #[command(mut_arg("merge", |a| a.hide(true)), mut_arg("semantics", |a| a.hide(true)))]
+    Check(CheckArgs),
     /// Raw samples of the series that a selector finds
     Dump(DumpArgs),
 }
@@ -127,7 +130,7 @@ pub enum ReportFormat {
     Csv,
 }
 
-/// Formats of an inventory.
+/// Formats of an inventory and of verdicts on files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InspectFormat {
     /// A report for people
@@ -288,6 +291,20 @@ pub struct InspectArgs {
     #[arg(long)]
     pub digests: bool,
     /// Format of the inventory
+    #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
+    pub format: InspectFormat,
+}
+
+/// `promproof check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// List every file and every finding, however many
+    #[arg(long)]
+    pub all: bool,
+    /// Format of the verdicts
     #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
     pub format: InspectFormat,
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod availability;
+mod check;
 mod dump;
 mod inspect;
 mod model_updates;
@@ -45,6 +46,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
         args::Command::Availability(a) => availability::run(a),
         args::Command::ModelUpdates(a) => model_updates::run(a),
         args::Command::Inspect(a) => inspect::run(a),
+        args::Command::Check(a) => check::run(a),
         args::Command::Dump(a) => dump::run(a),
     }
 }

@@ -3,6 +3,8 @@
 pub mod availability_json;
 pub mod availability_row;
 pub mod availability_text;
+pub mod check_json;
+pub mod check_text;
 pub mod histogram;
 pub mod inspect_json;
 pub mod inspect_text;

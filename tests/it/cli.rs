@@ -16,32 +16,32 @@ fn live() -> PathBuf {
     fixtures().join("servers/live-2.53/snapshot")
 }
 
-fn run(args: &[&str]) -> Output {
+pub fn run(args: &[&str]) -> Output {
     run_in(&fixtures(), args)
 }
 
-fn run_in(dir: &Path, args: &[&str]) -> Output {
+pub fn run_in(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_promproof")).args(args).current_dir(dir).output().unwrap()
 }
 
-fn text(output: &[u8]) -> String {
+pub fn text(output: &[u8]) -> String {
     String::from_utf8(output.to_vec()).unwrap()
 }
 
-fn status(output: &Output) -> i32 {
+pub fn status(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output.stdout)))
 }
 
-fn p(path: &Path) -> String {
+pub fn p(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
 /// Compares with a golden file; `UPDATE_GOLDEN=1` writes it.
-fn golden(name: &str, got: &str) {
+pub fn golden(name: &str, got: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, got).unwrap();
@@ -50,7 +50,7 @@ fn golden(name: &str, got: &str) {
     assert!(got == want, "{name} differs; UPDATE_GOLDEN=1 writes it anew:\n{got}");
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+pub fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -63,7 +63,7 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -9,6 +9,8 @@
 
 /// Archives as SOURCEs.
 mod archives;
+/// Verdicts on files: whole ones, flipped bits, forgeries, torn ends.
+mod check;
 /// The command as people and scripts use it.
 mod cli;
 /// Mutations of a small directory: same answer, named loss, or refusal.
