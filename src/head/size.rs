@@ -382,3 +382,97 @@ fn custom_bound(bound: f64) -> u64 {
     let whole = (thousandths.round() as u64) as f64 / 1000.0 == bound;
     if whole && (0.0..=33_554_430.0).contains(&thousandths) { varbit_uint(thousandths.round() as u64 + 1) } else { 65 }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot read its input fails")]
+
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::tsdb::chunkenc::{self, Encoding};
+    use crate::tsdb::chunks::ChunkSlice;
+    use crate::tsdb::head_chunks;
+    use crate::tsdb::run::Run;
+
+    /// The bytes that a chunk with these samples has.
+    fn counted(encoding: Encoding, run: &Run) -> u64 {
+        if !encoding.is_histogram() {
+            let mut size = FloatSize::new(encoding == Encoding::XOR2);
+            let floats = &run.floats;
+            floats.iter().enumerate().for_each(|(i, (t, bits))| size.push(t, bits, floats.start(i)));
+            return size.bytes();
+        }
+        let starts = matches!(encoding, Encoding::HISTOGRAM_ST | Encoding::FLOAT_HISTOGRAM_ST);
+        let mut list = run.histograms.iter();
+        let mut size = HistogramSize::new(list.next().unwrap(), starts);
+        list.for_each(|h| size.push(h));
+        size.bytes()
+    }
+
+    fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+            match entry.is_dir() {
+                true => files(&entry, found),
+                false => found.push(entry),
+            }
+        }
+    }
+
+    fn compare(path: &Path, chunk: &ChunkSlice<'_>, seen: &mut [u64; 7]) {
+        let mut run = Run::default();
+        if chunkenc::decode(chunk, true, &mut run).is_err() || run.is_empty() {
+            return;
+        }
+        assert_eq!(
+            counted(Encoding(chunk.encoding), &run),
+            chunk.len as u64,
+            "{} at {}: encoding {}, {} samples",
+            path.display(),
+            chunk.offset,
+            chunk.encoding,
+            run.len()
+        );
+        if let Some(n) = seen.get_mut(usize::from(chunk.encoding)) {
+            *n += 1;
+        }
+    }
+
+    /// Every chunk of the fixtures that upstream's appenders wrote, by the bytes that it has.
+    #[test]
+    fn chunks_have_the_bytes_that_are_counted() {
+        let mut roots = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/encodings")];
+        roots.extend(std::env::var_os("PROMPROOF_FIXTURES").map(|d| PathBuf::from(d).join("encodings")));
+        let (mut found, mut seen) = (Vec::new(), [0; 7]);
+        roots.iter().for_each(|r| files(r, &mut found));
+        for path in found {
+            let text = path.to_string_lossy();
+            let folder = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
+            // Schemas above 8 are read as 8, so those chunks cannot be counted again.
+            if text.contains("histograms-odd") {
+                continue;
+            }
+            let bytes = || std::fs::read(&path).unwrap();
+            match folder.as_deref() {
+                Some("chunks") => {
+                    let (segment, mut at) = (bytes(), 8);
+                    while let Ok(chunk) = ChunkSlice::read(&segment, at) {
+                        compare(&path, &chunk, &mut seen);
+                        at = chunk.offset + chunk.len as u64 + 4;
+                    }
+                }
+                Some("chunks_head") => {
+                    let (file, mut list) = (bytes(), Vec::new());
+                    let _ = head_chunks::walk(&file, 1, |c| list.push(c.reference));
+                    for chunk in list.into_iter().filter_map(|r| head_chunks::read(&file, r).ok()) {
+                        compare(&path, &chunk, &mut seen);
+                    }
+                }
+                _ => {}
+            }
+        }
+        println!("chunks by encoding: {seen:?}");
+        let least = [0, 500, 10, 5, 50, 0, 0];
+        assert!(seen.iter().zip(least).all(|(n, least)| *n >= least), "{seen:?}");
+    }
+}
