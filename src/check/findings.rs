@@ -11,6 +11,8 @@ const MOST_FINDINGS: usize = 10_000;
 /// What a file is to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKind {
+    /// The archive that everything else came out of.
+    Archive,
     /// `meta.json` of a block.
     Meta,
     /// `index` of a block.
@@ -35,7 +37,8 @@ pub enum FileKind {
 
 impl FileKind {
     /// All kinds, in the order in which they are summed up.
-    pub const ALL: [FileKind; 10] = [
+    pub const ALL: [FileKind; 11] = [
+        FileKind::Archive,
         FileKind::Meta,
         FileKind::Index,
         FileKind::Chunks,
@@ -60,6 +63,7 @@ impl FileKind {
             FileKind::LateLog => "out-of-order log segment",
             FileKind::HeadChunks => "head chunks",
             FileKind::ChunkSnapshot => "chunk snapshot segment",
+            FileKind::Archive => "archive",
             FileKind::Other => "other",
         }
     }
@@ -76,6 +80,7 @@ impl FileKind {
             FileKind::LateLog => "late_log",
             FileKind::HeadChunks => "head_chunks",
             FileKind::ChunkSnapshot => "chunk_snapshot",
+            FileKind::Archive => "archive",
             FileKind::Other => "other",
         }
     }

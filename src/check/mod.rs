@@ -6,6 +6,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod archive;
 mod block;
 mod chunks;
 mod findings;

@@ -1,6 +1,9 @@
 //! `promproof check`.
 
-use crate::check::{State, check};
+use std::path::Path;
+
+use crate::archive;
+use crate::check::{Checked, State, check};
 use crate::cli::args::{CheckArgs, InspectFormat, ReportFormat};
 use crate::cli::complain;
 use crate::cli::output::Reports;
@@ -8,7 +11,24 @@ use crate::cli::plan::Common;
 use crate::error::{Error, Result};
 use crate::report::table::Table;
 use crate::report::{check_json, check_text};
-use crate::source::locate;
+use crate::source::{Place, locate};
+
+/// Checks a folder, or an archive with what it holds.
+fn look(path: &Path, common: &Common) -> Result<(Place, Checked)> {
+    let (root, mode) = (common.open.root.as_deref(), common.open.read_mode);
+    let Some(meta) = std::fs::metadata(path).ok().filter(|m| m.is_file()) else {
+        let place = locate(path, root)?;
+        let checked = check(&place, mode)?;
+        return Ok((place, checked));
+    };
+    let spooled = archive::spool(path, &common.open.archive)?;
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let place = locate(spooled.dir.path(), root).map_err(|e| e.moved(spooled.dir.path(), path))?;
+    let place = Place { name: name.clone(), ..place };
+    let mut checked = check(&place, mode)?;
+    checked.add_archive(&name, meta.len(), &spooled);
+    Ok((place, checked))
+}
 
 /// Checks each SOURCE by itself; one that cannot be looked at does not keep the others from being checked.
 pub fn run(args: CheckArgs) -> Result<u8> {
@@ -24,8 +44,7 @@ pub fn run(args: CheckArgs) -> Result<u8> {
     let mut status = 0;
     for path in &common.sources {
         common.progress(&format!("checking {}", path.display()));
-        let result = locate(path, common.open.root.as_deref()).and_then(|place| {
-            let checked = check(&place, common.open.read_mode)?;
+        let result = look(path, &common).and_then(|(place, checked)| {
             reports.add(
                 || check_text::report(&place, &checked, args.all, common.style),
                 || Ok(check_json::document(&place, &checked)),

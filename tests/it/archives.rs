@@ -296,6 +296,20 @@ fn every_folder_of_the_fixtures_reads_the_same_from_an_archive() {
 }
 
 #[test]
+fn an_archive_is_checked_with_what_it_holds() {
+    let desk = Desk::new();
+    let mut all = members("backup/");
+    desk.put("good.tar.gz", &gz(&tar_of(&all)));
+    let good = desk.run(&["check", "good.tar.gz"]);
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stdout));
+    all.push(special("backup/link", b'2', "/etc/passwd"));
+    desk.put("odd.tar", &tar_of(&all));
+    let odd = desk.run(&["check", "odd.tar"]);
+    assert_eq!(odd.status.code(), Some(1));
+    assert!(text(&odd.stdout).contains("backup/link"), "{}", text(&odd.stdout));
+}
+
+#[test]
 fn roots_are_found_one_folder_deep_and_ten() {
     let desk = Desk::new();
     let deep =
