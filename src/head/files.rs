@@ -7,6 +7,7 @@ use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::tsdb::head_chunks;
 use crate::wal::dir::{LogDir, SegmentFile, list_checkpoints, list_segments};
+use crate::wal::pages::PAGE_LEN;
 use crate::wal::snapshot::{SnapshotDir, list_snapshots};
 
 /// The files of a head, found and not yet read.
@@ -18,8 +19,12 @@ pub struct HeadFiles {
     pub segments: Vec<LogFile>,
     /// Segments behind a gap, which a server does not reach.
     pub beyond: Vec<LogFile>,
-    /// The log of out-of-order samples.
+    /// The log of out-of-order samples. A gap in the numbers ends the list, too.
     pub late: Vec<LogFile>,
+    /// Its segments behind a gap.
+    pub late_beyond: Vec<LogFile>,
+    /// What is missing: the file or folder, and a sentence.
+    pub missing: Vec<Missing>,
     /// Files of mapped chunks by number.
     pub chunks: Vec<ChunkFile>,
     /// The newest chunk snapshot. It has no samples that the log does not have, but their chunks.
@@ -28,6 +33,17 @@ pub struct HeadFiles {
     pub has_log: bool,
     /// What is odd or cannot be read.
     pub ledger: Ledger,
+}
+
+/// A file that must have been there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The file or its folder, relative to the SOURCE.
+    pub rel: String,
+    /// What tells.
+    pub detail: String,
+    /// Whether it held samples of any time, and not only those behind the blocks.
+    pub of_any_time: bool,
 }
 
 /// One segment of a log.
@@ -69,6 +85,7 @@ impl HeadFiles {
             let listed = list_segments(&newest.dir)?;
             files.take_notes(&folder, &listed);
             files.checkpoint = log_files(listed.segments, &folder);
+            files.check_checkpoint(&folder);
             from = newest.number + 1;
             for c in older {
                 files.ledger.notes.push(format!("wal/{} is older than {} and was not read", c.name, newest.name));
@@ -84,17 +101,69 @@ impl HeadFiles {
             ));
         }
         let mut segments = log_files(behind, "wal");
-        let reached = segments.windows(2).position(|w| matches!(w, [a, b] if a.number + 1 != b.number));
-        if let Some(at) = reached {
-            files.beyond = segments.split_off(at + 1);
+        files.beyond = behind_a_gap(&mut segments, Some(from));
+        if let Some(b) = files.beyond.first() {
+            let first = segments.last().map_or(from, |s| s.number + 1);
+            let last = b.number - 1;
+            let detail = match (segments.is_empty(), from) {
+                (true, 0) => format!("segments {first} to {last} are missing, and so is a checkpoint in their place"),
+                _ => format!("segments {first} to {last} are missing, and a server does not start on that"),
+            };
+            files.missing.push(Missing { rel: "wal".to_owned(), detail, of_any_time: false });
+        } else if segments.is_empty() && from > 0 {
+            let detail = "there is no segment behind the checkpoint, and a server always has one".to_owned();
+            files.missing.push(Missing { rel: "wal".to_owned(), detail, of_any_time: false });
         }
         files.segments = segments;
         let listed = list_segments(&root.join("wbl"))?;
         files.take_notes("wbl", &listed);
         files.late = log_files(listed.segments, "wbl");
+        // It begins anywhere, since its segments are deleted when they went into a block.
+        files.late_beyond = behind_a_gap(&mut files.late, None);
+        if let (Some(a), Some(b)) = (files.late.last(), files.late_beyond.first()) {
+            let (first, last) = (a.number + 1, b.number - 1);
+            let detail = format!("segments {first} to {last} are missing, and a server does not start on that");
+            files.missing.push(Missing { rel: "wbl".to_owned(), detail, of_any_time: true });
+        }
+        files.note_short_segments();
         files.open_chunks(root, mode)?;
         files.snapshot = list_snapshots(root)?.0.pop();
+        let no_log = files.checkpoint.is_empty() && files.segments.is_empty() && files.beyond.is_empty();
+        let others = files.late.iter().any(|f| f.len > 0) || files.chunks.iter().any(|c| c.bytes.len() > 8);
+        if no_log && others && files.missing.is_empty() {
+            let detail = "there is no log, without which nobody knows the series of wbl and chunks_head".to_owned();
+            files.missing.push(Missing { rel: "wal".to_owned(), detail, of_any_time: false });
+        }
         Ok(files)
+    }
+
+    /// A checkpoint is closed before it gets its name, so all its pages are whole.
+    fn check_checkpoint(&mut self, folder: &str) {
+        let beyond = behind_a_gap(&mut self.checkpoint, Some(0));
+        let mut missing = |rel: &str, detail: &str| {
+            self.missing.push(Missing { rel: rel.to_owned(), detail: detail.to_owned(), of_any_time: false });
+        };
+        if !beyond.is_empty() || self.checkpoint.is_empty() {
+            missing(folder, "segments are missing");
+        }
+        for short in self.checkpoint.iter().filter(|f| !f.len.is_multiple_of(PAGE_LEN as u64)) {
+            missing(&short.rel, "it ends inside a page, which no checkpoint does: it was cut off");
+        }
+    }
+
+    /// A server that starts fills the segment of one that was killed up with nothing.
+    fn note_short_segments(&mut self) {
+        for (folder, log) in [("wal", &self.segments), ("wbl", &self.late)] {
+            let (_, before) = log.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
+            let short = before.iter().filter(|f| !f.len.is_multiple_of(PAGE_LEN as u64));
+            let names: Vec<String> = short.map(|f| f.number.to_string()).collect();
+            if !names.is_empty() {
+                self.ledger.notes.push(format!(
+                    "{folder}: segments that end inside a page: {}; a server was killed there, or records behind were cut off",
+                    names.join(", ")
+                ));
+            }
+        }
     }
 
     fn take_notes(&mut self, folder: &str, listed: &LogDir) {
@@ -118,13 +187,15 @@ impl HeadFiles {
 
     /// Whether there is anything that could hold a sample.
     pub fn is_empty(&self) -> bool {
-        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late];
-        logs.iter().all(|l| l.iter().all(|f| f.len == 0)) && self.chunks.iter().all(|c| c.bytes.len() <= 8)
+        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late, &self.late_beyond];
+        let nothing =
+            logs.iter().all(|l| l.iter().all(|f| f.len == 0)) && self.chunks.iter().all(|c| c.bytes.len() <= 8);
+        nothing && self.missing.is_empty()
     }
 
     /// The files in the order in which they are listed in reports: where, relative to the SOURCE, bytes.
     pub fn list(&self) -> Vec<(PathBuf, String, u64)> {
-        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late];
+        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late, &self.late_beyond];
         let logs = logs.iter().flat_map(|l| l.iter()).map(|f| (f.path.clone(), f.rel.clone(), f.len));
         let chunks = self.chunks.iter().map(|c| (c.path.clone(), c.rel.clone(), c.bytes.len() as u64));
         logs.chain(chunks).collect()
@@ -132,14 +203,14 @@ impl HeadFiles {
 
     /// Puts `name/` before every path in reports.
     pub(super) fn prefix(&mut self, name: &str) {
-        let logs = [&mut self.checkpoint, &mut self.segments, &mut self.beyond, &mut self.late];
+        let logs = [&mut self.checkpoint, &mut self.segments, &mut self.beyond, &mut self.late, &mut self.late_beyond];
         let rels = logs.into_iter().flatten().map(|f| &mut f.rel).chain(self.chunks.iter_mut().map(|c| &mut c.rel));
         rels.for_each(|rel| *rel = format!("{name}/{rel}"));
     }
 
     /// Bytes of all logs.
     pub fn log_bytes(&self) -> u64 {
-        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late];
+        let logs = [&self.checkpoint, &self.segments, &self.beyond, &self.late, &self.late_beyond];
         logs.iter().flat_map(|l| l.iter()).map(|f| f.len).sum()
     }
 }
@@ -155,6 +226,17 @@ pub(super) fn unreadable(rel: String, error: &Error) -> Loss {
         interval: None,
         samples: None,
     }
+}
+
+/// Splits off what lies behind the first gap in the numbers, which begin with `from` where that is known.
+fn behind_a_gap(log: &mut Vec<LogFile>, from: Option<u64>) -> Vec<LogFile> {
+    let mut next = from;
+    let gap = log.iter().position(|f| {
+        let here = next.is_some_and(|n| n != f.number);
+        next = f.number.checked_add(1);
+        here
+    });
+    gap.map(|at| log.split_off(at)).unwrap_or_default()
 }
 
 fn log_files(segments: Vec<SegmentFile>, folder: &str) -> Vec<LogFile> {

@@ -22,13 +22,14 @@ use std::sync::OnceLock;
 use crate::error::{ErrorKind, Result};
 use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
-use crate::raw::{FileBytes, ReadMode};
+use crate::raw::{FileBytes, ReadMode, crc32c};
 use crate::time::Interval;
 use crate::tsdb::chunkenc::histogram::HistogramSample;
 use crate::tsdb::chunkenc::{self, Encoding};
 use crate::tsdb::chunks::ChunkSlice;
 use crate::tsdb::head_chunks::{self, HeadChunk, HeadSeriesRef};
 use crate::tsdb::run::Run;
+use crate::wal::pages::PAGE_LEN;
 use crate::wal::record::types;
 use files::unreadable;
 use mapped::Mapped;
@@ -39,7 +40,7 @@ pub use cut::{ChunkOptions, DEFAULT_CHUNK_RANGE_MS, chunk_range_of};
 pub use files::{ChunkFile, HeadFiles, LogFile};
 pub use replay::Account;
 pub use rules::ReplayRules;
-pub use series::{HeadSeries, LogSamples, Metadata, Outline};
+pub use series::{HeadSeries, LogSamples, Metadata, Outline, Unstored};
 
 /// A record may be as long as this when decompressed. Real ones have a few megabytes.
 const MAX_RECORD: u64 = 1 << 28;
@@ -146,6 +147,7 @@ impl Head {
         };
         head.find_encodings();
         head.report(&replayed.restarts, &replayed.clashes, &replayed.ambiguous);
+        head.report_lost_files(&replayed.gone, replayed.unlogged);
         Ok(head)
     }
 
@@ -224,6 +226,11 @@ impl Head {
         let prefix = |file: &mut String| *file = format!("{name}/{file}");
         self.files.prefix(name);
         self.ledger.losses.iter_mut().chain(&mut self.found.losses).for_each(|l| prefix(&mut l.file));
+    }
+
+    /// Whether its checkpoint and not the blocks says where the head begins.
+    pub fn begins_behind_the_blocks(&self) -> bool {
+        self.cutoff > self.first_cutoff
     }
 
     /// The rules that were followed.
@@ -454,6 +461,37 @@ impl Head {
         self.ledger.notes.extend(notes);
     }
 
+    /// What tells of a file that is not there.
+    fn report_lost_files(&mut self, gone: &[replay::Gone], unlogged: u64) {
+        for g in gone {
+            self.ledger.losses.push(Loss {
+                file: format!("chunks_head/{}", g.chunk.file_name()),
+                offset: Some(g.chunk.offset_bytes()),
+                kind: ErrorKind::Missing,
+                detail: "late samples went into a chunk here, as wbl says, and it is not there".to_owned(),
+                series: Some(g.labels.clone()),
+                interval: g.samples.interval,
+                samples: Some(g.samples.samples()).filter(|n| *n > 0),
+            });
+        }
+        let since = Interval::new(self.cutoff, i64::MAX);
+        // Where the log was not read to its end, that has been said.
+        let said = self.ledger.losses.iter().any(|l| l.file.starts_with("wal") && l.series.is_none());
+        if unlogged > 0 && !said {
+            self.ledger.losses.push(Loss {
+                file: "wal".to_owned(),
+                offset: None,
+                kind: ErrorKind::Missing,
+                detail: format!(
+                    "{unlogged} series have chunks that end behind their log, and a chunk's samples are logged before it is written: the end of the log is missing"
+                ),
+                series: None,
+                interval: Some(since),
+                samples: None,
+            });
+        }
+    }
+
     /// Mapped chunks that no series took, or that a server discards and the logs do not replace.
     fn report_chunks(&self, losses: &mut Vec<Loss>) {
         let mut used: Vec<_> =
@@ -524,6 +562,8 @@ impl Reader<'_> {
         let (segments, beyond) = (self.files.checkpoint.len(), self.files.segments.len());
         let beyond = segments + beyond;
         let late = beyond + self.files.beyond.len();
+        let since = |replay: &Replay<'_>| Some(Interval::new(replay.cutoff(), i64::MAX));
+        let mut twins = Twins::default();
         let mut budget = self.files.log_bytes().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
         for (i, file) in self.files.checkpoint.iter().enumerate() {
             let first = i == 0;
@@ -537,13 +577,28 @@ impl Reader<'_> {
                 }
                 replay.apply(unit);
             })?;
-            if let Some(stop) = fault {
+            twins.look_at(file, fault.print, since(replay), ledger);
+            for odd in fault.blank.iter().chain(&fault.foreign) {
+                report_passed_over(odd, file, false, None, ledger);
+            }
+            if let Some(stop) = fault.stop {
                 let detail = format!(
                     "{}; a server refuses to start on a damaged checkpoint, the rest of it is lost",
                     stop.detail
                 );
                 ledger.losses.push(stop.loss(file, detail, None));
             }
+        }
+        for m in &self.files.missing {
+            ledger.losses.push(Loss {
+                file: m.rel.clone(),
+                offset: None,
+                kind: ErrorKind::Missing,
+                detail: m.detail.clone(),
+                series: None,
+                interval: if m.of_any_time { None } else { since(replay) },
+                samples: None,
+            });
         }
         let mut torn = None;
         let behind = |number: u64| self.files.snapshot.as_ref().is_some_and(|s| number > s.segment);
@@ -553,12 +608,15 @@ impl Reader<'_> {
                 replay.mark_snapshot();
             }
             replay.reads(segments + i);
-            let Some(stop) = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))? else {
-                continue;
-            };
+            let ended = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))?;
             let last = i + 1 == self.files.segments.len() && self.files.beyond.is_empty();
+            twins.look_at(file, ended.print, since(replay), ledger);
+            for odd in ended.blank.iter().chain(&ended.foreign) {
+                report_passed_over(odd, file, last, since(replay), ledger);
+            }
+            let Some(stop) = ended.stop else { continue };
             if stop.passed_over {
-                report_passed_over(&stop, file, last, ledger);
+                report_passed_over(&stop, file, last, since(replay), ledger);
                 continue;
             }
             torn = Some(file.rel.clone());
@@ -568,9 +626,8 @@ impl Reader<'_> {
                     file.rel, stop.offset, stop.detail
                 ));
             } else {
-                let since = Some(Interval::new(replay.cutoff(), i64::MAX));
                 let detail = format!("{}; a restarted server cuts the log here, the rest of it is lost", stop.detail);
-                ledger.losses.push(stop.loss(file, detail, since));
+                ledger.losses.push(stop.loss(file, detail, since(replay)));
             }
             let rest = self.files.segments.get(i + 1..).unwrap_or_default();
             let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
@@ -591,12 +648,15 @@ impl Reader<'_> {
             None => {
                 for (i, file) in self.files.late.iter().enumerate() {
                     replay.reads(late + i);
-                    let Some(stop) = self.segment(file, Log::Late, &mut budget, |unit| replay.apply_late(unit))? else {
-                        continue;
-                    };
-                    let last = i + 1 == self.files.late.len();
+                    let ended = self.segment(file, Log::Late, &mut budget, |unit| replay.apply_late(unit))?;
+                    let last = i + 1 == self.files.late.len() && self.files.late_beyond.is_empty();
+                    twins.look_at(file, ended.print, None, ledger);
+                    for odd in ended.blank.iter().chain(&ended.foreign) {
+                        report_passed_over(odd, file, last, None, ledger);
+                    }
+                    let Some(stop) = ended.stop else { continue };
                     if stop.passed_over {
-                        report_passed_over(&stop, file, last, ledger);
+                        report_passed_over(&stop, file, last, None, ledger);
                         continue;
                     }
                     if last && stop.tail {
@@ -616,27 +676,37 @@ impl Reader<'_> {
                 }
             }
         }
-        Ok(())
+        let why = "segments before it are missing, and a server does not start on that";
+        self.beyond(Log::Late, (late + self.files.late.len(), &self.files.late_beyond), why, replay, ledger)
     }
 
-    /// Reads one segment. `Ok(Some)` where it cannot be read to its end.
+    /// Reads one segment to its end, or as far as it can be read.
     fn segment(
         &self,
         file: &LogFile,
         log: Log,
         budget: &mut u64,
         mut apply: impl FnMut(units::Unit) + Send,
-    ) -> Result<Option<Stop>> {
+    ) -> Result<Ended> {
         let bytes = match FileBytes::open(&file.path, self.mode) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == ErrorKind::Permission => return Err(e),
             Err(e) => {
                 let detail = unreadable(file.rel.clone(), &e).detail;
-                return Ok(Some(Stop { offset: 0, kind: e.kind(), detail, tail: false, passed_over: false }));
+                let stop = Some(Stop { offset: 0, kind: e.kind(), detail, tail: false, passed_over: false });
+                return Ok(Ended { stop, blank: None, foreign: None, print: None });
             }
         };
-        let mut stop = None;
-        let unfinished = read_segment(&bytes, log, MAX_RECORD, |mut unit| {
+        let print = bytes.first().is_some_and(|b| *b != 0).then(|| {
+            let start = bytes.get(..PAGE_LEN).unwrap_or(&bytes);
+            (bytes.len() as u64, crc32c(start))
+        });
+        let (mut stop, mut foreign) = (None, None);
+        let silent = read_segment(&bytes, log, MAX_RECORD, |mut unit| {
+            let odd = |r: &&units::Read| matches!(r.entry, Entry::Foreign | Entry::Unknown);
+            if foreign.is_none() {
+                foreign = unit.records.iter().find(odd).map(|r| (r.offset, r.kind, matches!(r.entry, Entry::Unknown)));
+            }
             let used = unit.records.iter().map(|r| r.len).sum();
             let fault = unit.fault.take();
             match budget.checked_sub(used) {
@@ -649,7 +719,8 @@ impl Reader<'_> {
                 }
             }
             if let Some(f) = fault {
-                let (fault, tail) = (f.fault, f.tail);
+                // Something else that was put here does not look like a log that was cut off.
+                let (fault, tail) = (f.fault, f.tail && head_chunks::check_header(&bytes).is_err());
                 stop = Some(Stop {
                     offset: fault.offset,
                     kind: fault.error_kind(),
@@ -661,11 +732,26 @@ impl Reader<'_> {
             apply(unit);
             stop.is_none()
         });
-        if let (None, Some(offset)) = (&stop, unfinished) {
+        if let (None, Some(offset)) = (&stop, silent.unfinished) {
             let detail = "a record without an end, zeros behind it".to_owned();
             stop = Some(Stop { offset, kind: ErrorKind::Truncated, detail, tail: true, passed_over: true });
         }
-        Ok(stop)
+        let blank = silent.blank.map(|b| {
+            let detail = "zeros where records should be".to_owned();
+            Stop { offset: b.offset, kind: ErrorKind::Malformed, detail, tail: !b.followed, passed_over: true }
+        });
+        let foreign = foreign.map(|(offset, kind, unknown)| {
+            let (error, what) = match unknown {
+                true => (ErrorKind::Unsupported, "which is not known: what it and others like it hold is not read"),
+                false => (
+                    ErrorKind::Malformed,
+                    "which this log never has: another file lies in its place, and what it held is lost",
+                ),
+            };
+            let detail = format!("a record of type {kind}, {what}");
+            Stop { offset, kind: error, detail, tail: false, passed_over: true }
+        });
+        Ok(Ended { stop, blank, foreign, print })
     }
 
     /// Segments that a server does not come to: a loss for each, with what it holds.
@@ -682,7 +768,7 @@ impl Reader<'_> {
             let mut held = Outline::default();
             let mut budget = file.len.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
             replay.reads(first + i);
-            let stop = self.segment(file, log, &mut budget, |unit| {
+            let ended = self.segment(file, log, &mut budget, |unit| {
                 for s in unit.samples.iter().filter(|s| s.t_ms >= cutoff) {
                     held.add(s.t_ms, false);
                 }
@@ -693,7 +779,8 @@ impl Reader<'_> {
                 }
                 replay.pass_over(unit);
             })?;
-            if held.samples() == 0 && stop.is_none() {
+            let whole = ended.stop.is_none() && ended.blank.is_none();
+            if held.samples() == 0 && whole {
                 continue;
             }
             ledger.losses.push(Loss {
@@ -702,11 +789,43 @@ impl Reader<'_> {
                 kind: ErrorKind::Malformed,
                 detail: why.to_owned(),
                 series: None,
-                interval: if stop.is_some() { None } else { held.interval },
-                samples: stop.is_none().then_some(held.samples()),
+                interval: if whole { held.interval } else { None },
+                samples: whole.then_some(held.samples()),
             });
         }
         Ok(())
+    }
+}
+
+/// How reading a segment ended.
+struct Ended {
+    stop: Option<Stop>,
+    /// Zeros that were passed over.
+    blank: Option<Stop>,
+    /// A record that belongs elsewhere.
+    foreign: Option<Stop>,
+    /// Length and checksum of the first page; `None` where nothing is in it.
+    print: Option<(u64, u32)>,
+}
+
+/// Files of the logs that are equal: one of them lies in the place of another one.
+#[derive(Default)]
+struct Twins(BTreeMap<(u64, u32), String>);
+
+impl Twins {
+    fn look_at(&mut self, file: &LogFile, print: Option<(u64, u32)>, since: Option<Interval>, ledger: &mut Ledger) {
+        let Some(first) = print.and_then(|p| self.0.insert(p, file.rel.clone())) else { return };
+        ledger.losses.push(Loss {
+            file: file.rel.clone(),
+            offset: None,
+            kind: ErrorKind::Malformed,
+            detail: format!(
+                "it is the same as {first}, so one of them lies in the place of another file, which is lost"
+            ),
+            series: None,
+            interval: since,
+            samples: None,
+        });
     }
 }
 
@@ -720,16 +839,16 @@ struct Stop {
     passed_over: bool,
 }
 
-/// A record without an end: what a killed server leaves in its last segment, a loss anywhere else.
-fn report_passed_over(stop: &Stop, file: &LogFile, last: bool, ledger: &mut Ledger) {
-    if last {
+/// A record without an end, or zeros: what a killed server leaves in its last segment, a loss anywhere else.
+fn report_passed_over(stop: &Stop, file: &LogFile, last: bool, since: Option<Interval>, ledger: &mut Ledger) {
+    if last && stop.tail {
         ledger.notes.push(format!(
             "{} at byte {}: {}; a killed server leaves such an end, and a restarted one passes over it",
             file.rel, stop.offset, stop.detail
         ));
     } else {
         let detail = format!("{}; a server passes over it without a word", stop.detail);
-        ledger.losses.push(stop.loss(file, detail, None));
+        ledger.losses.push(stop.loss(file, detail, since));
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::mapped::{Mapped, join};
 use super::rules::ReplayRules;
-use super::series::{HeadSeries, LogSamples, Metadata, Outline};
+use super::series::{HeadSeries, LogSamples, Metadata, Outline, Unstored};
 use super::units::{Entry, Unit};
 use crate::labels::Labels;
 use crate::sample::is_stale;
 use crate::time::Interval;
 use crate::tsdb::chunkenc::Encoding;
 use crate::tsdb::chunkenc::histogram::{Counts, HistogramSample, ResetHint};
-use crate::tsdb::head_chunks::{HeadChunk, HeadSeriesRef};
+use crate::tsdb::head_chunks::{HeadChunk, HeadChunkRef, HeadSeriesRef};
 use crate::tsdb::run::Run;
 use crate::tsdb::tombstones;
 use crate::wal::record::{MarkerRecord, SampleRecord, SeriesRecord};
@@ -19,6 +19,9 @@ use crate::wal::record::{MarkerRecord, SampleRecord, SeriesRecord};
 /// References below this have a place in a table; greater ones, which only forged logs have, go through a map.
 const DENSE: u64 = 1 << 24;
 const NOBODY: u32 = u32::MAX;
+/// Scrapes that run side by side may refuse each other's samples when they are stored, after they were logged, but not
+/// samples that are as late as this.
+const RACE_MS: i64 = 120_000;
 /// Samples in an out-of-order buffer before it is flushed (`tsdb/db.go: DefaultOutOfOrderCapMax`).
 const LATE_CAPACITY: usize = 32;
 
@@ -134,6 +137,14 @@ struct Trace {
     orphans: Vec<LoggedRow>,
 }
 
+/// Late samples that went into a chunk, as the log says, which is not there.
+#[derive(Debug, Clone)]
+pub(super) struct Gone {
+    pub chunk: HeadChunkRef,
+    pub labels: Labels,
+    pub samples: Outline,
+}
+
 /// The state of a replay.
 pub(super) struct Replay<'a> {
     rules: ReplayRules,
@@ -155,6 +166,7 @@ pub(super) struct Replay<'a> {
     pub late_account: Account,
     pub restarts: Vec<Restart>,
     pub clashes: Vec<Clash>,
+    pub gone: Vec<Gone>,
     /// First and last time in order, and out of order (`Head.MinTime`, `Head.MinOOOTime`).
     pub times: Option<Interval>,
     pub late_times: Option<Interval>,
@@ -169,6 +181,8 @@ struct State {
     /// The newest sample: later ones must be newer.
     newest: i64,
     mapped_until: i64,
+    /// The newest sample that was logged, whether or not it counts.
+    logged_until: i64,
     tail: Outline,
     kept: bool,
     kind: Kind,
@@ -187,6 +201,7 @@ struct State {
     late_open_outline: Outline,
     deleted: Vec<Interval>,
     metadata: Option<Metadata>,
+    unstored: Vec<Unstored>,
     gone: bool,
     /// The newest sample when a chunk snapshot was made.
     snapshot_until: Option<i64>,
@@ -237,6 +252,7 @@ impl<'a> Replay<'a> {
             late_account: Account::default(),
             restarts: Vec::new(),
             clashes: Vec::new(),
+            gone: Vec::new(),
             times: None,
             late_times: None,
             depends_on_release: false,
@@ -300,6 +316,7 @@ impl<'a> Replay<'a> {
                     }
                 }
                 Entry::Markers(_) | Entry::MinValidTime(_) | Entry::Other => {}
+                Entry::Foreign | Entry::Unknown => {}
             }
         }
     }
@@ -515,6 +532,7 @@ impl<'a> Replay<'a> {
             self.orphans.insert(reference.0);
             return Fate::Orphan;
         };
+        s.logged(t_ms, false);
         if t_ms <= s.newest {
             if t_ms <= s.mapped_until {
                 self.account.mapped += 1;
@@ -555,6 +573,7 @@ impl<'a> Replay<'a> {
             self.orphans.insert(reference.0);
             return Fate::Orphan;
         };
+        s.logged(t_ms, true);
         if t_ms <= s.mapped_until {
             self.account.mapped += 1;
             return Fate::Mapped;
@@ -659,6 +678,20 @@ impl<'a> Replay<'a> {
             self.late_orphans.insert(marker.reference.0);
             return;
         };
+        let of = |chunks: &BTreeMap<HeadSeriesRef, Vec<HeadChunk>>| {
+            let list = chunks.get(&marker.reference).map_or(&[][..], Vec::as_slice);
+            let found = list.binary_search_by_key(&marker.chunk, |c| c.reference).ok().and_then(|at| list.get(at));
+            // Another chunk may lie where the one was.
+            found
+                .is_some_and(|c| s.late_open_outline.interval.is_none_or(|i| !s.late_open || i.overlaps(&c.interval())))
+        };
+        let there = marker.chunk == HeadChunkRef::default()
+            || of(&self.mapped.late)
+            || self.mapped.unknown.iter().any(|c| c.reference == marker.chunk);
+        if !there {
+            let samples = if s.late_open { s.late_open_outline } else { Outline::default() };
+            self.gone.push(Gone { chunk: marker.chunk, labels: s.labels.clone(), samples });
+        }
         if !s.late_open {
             return;
         }
@@ -707,6 +740,8 @@ impl<'a> Replay<'a> {
         self.account.orphan_references = self.orphans.len() as u64;
         self.late_account.orphan_references = self.late_orphans.len() as u64;
         let clashing: BTreeSet<Labels> = self.clashes.iter().flat_map(|c| c.labels.iter().cloned()).collect();
+        let behind = |s: &State| s.chunks.last().is_some_and(|c| c.max_time_ms > s.logged_until.max(self.cutoff));
+        let unlogged = self.series.iter().filter(|s| behind(s)).count() as u64;
         let mut ambiguous = Vec::new();
         let mut series: Vec<(HeadSeries, Option<LogSamples>)> = Vec::new();
         for s in self.series {
@@ -722,6 +757,7 @@ impl<'a> Replay<'a> {
                 late: s.late,
                 deleted: tombstones::merged(s.deleted),
                 metadata: s.metadata,
+                unstored: s.unstored,
             };
             if one.is_empty() {
                 continue;
@@ -742,6 +778,8 @@ impl<'a> Replay<'a> {
             late_account: self.late_account,
             restarts: self.restarts,
             clashes: self.clashes,
+            gone: self.gone,
+            unlogged,
             times: self.times,
             late_times: self.late_times,
             cutoff: self.cutoff,
@@ -763,6 +801,9 @@ pub(super) struct Replayed {
     pub late_account: Account,
     pub restarts: Vec<Restart>,
     pub clashes: Vec<Clash>,
+    pub gone: Vec<Gone>,
+    /// Series with mapped chunks that end behind everything that was logged of them.
+    pub unlogged: u64,
     pub times: Option<Interval>,
     pub late_times: Option<Interval>,
     pub cutoff: i64,
@@ -770,10 +811,26 @@ pub(super) struct Replayed {
 }
 
 impl State {
+    /// Keeps what was late when it was logged, and what is in no chunk although chunks go on behind it.
+    #[inline]
+    fn logged(&mut self, t_ms: i64, histogram: bool) {
+        let late_by = self.logged_until.saturating_sub(t_ms);
+        let in_a_chunk = || {
+            let at = self.chunks.partition_point(|c| c.max_time_ms < t_ms);
+            self.chunks.get(at).is_some_and(|c| c.min_time_ms <= t_ms)
+        };
+        let unmapped = t_ms <= self.mapped_until && !in_a_chunk();
+        if late_by > 0 || unmapped {
+            self.unstored.push(Unstored { t_ms, histogram, raced: late_by <= RACE_MS && !unmapped });
+        }
+        self.logged_until = self.logged_until.max(t_ms);
+    }
+
     fn new(reference: HeadSeriesRef, labels: Labels, odd_labels: bool, kept: bool) -> State {
         State {
             newest: i64::MIN,
             mapped_until: i64::MIN,
+            logged_until: i64::MIN,
             tail: Outline::default(),
             kept,
             kind: Kind::Float,
@@ -790,6 +847,7 @@ impl State {
             late_open_outline: Outline::default(),
             deleted: Vec::new(),
             metadata: None,
+            unstored: Vec::new(),
             gone: false,
             snapshot_until: None,
             rows: Vec::new(),

@@ -26,6 +26,19 @@ pub struct HeadSeries {
     pub deleted: Vec<Interval>,
     /// What the log says about the metric.
     pub metadata: Option<Metadata>,
+    /// What the in-order log has and the head may not have in order. It came out of order, or something is missing.
+    pub unstored: Vec<Unstored>,
+}
+
+/// A logged sample that need not be in the head in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unstored {
+    /// Milliseconds since the epoch.
+    pub t_ms: i64,
+    /// Whether it is a native histogram.
+    pub histogram: bool,
+    /// Whether it came so little too late that it may have been refused and not stored at all.
+    pub raced: bool,
 }
 
 /// How many samples some store holds, and over which time.

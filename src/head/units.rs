@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::raw::Fault;
-use crate::wal::pages::{RawRecord, RecordFault, Records};
+use crate::wal::pages::{Blank, RawRecord, RecordFault, Records};
 use crate::wal::record::{
     self, DeletedRecord, HistogramRecord, MarkerRecord, MetadataRecord, SampleRecord, SeriesRecord, types,
 };
@@ -32,8 +32,12 @@ pub(super) enum Entry {
     Markers(Vec<MarkerRecord>),
     Metadata(Vec<MetadataRecord>),
     MinValidTime(i64),
-    /// Exemplars and types that nobody knows: checked and passed over.
+    /// Exemplars and records without a type: checked and passed over.
     Other,
+    /// A type that no server writes into this log.
+    Foreign,
+    /// A type that nobody knows. A server passes over it; it may be newer than this program, or a header's flags are wrong.
+    Unknown,
 }
 
 /// A record: where it begins, its type byte, its length when decompressed, and what it says.
@@ -54,14 +58,17 @@ pub(super) struct Unit {
     pub fault: Option<RecordFault>,
 }
 
-/// Hands the units of a segment to `apply`, in order; ends early where that returns false. Where the segment ends within a
-/// record and zeros, which a server passes over in silence, the offset of that record is returned.
-pub(super) fn read_segment(
-    bytes: &[u8],
-    log: Log,
-    limit: u64,
-    mut apply: impl FnMut(Unit) -> bool + Send,
-) -> Option<u64> {
+/// What a server passes over in silence.
+#[derive(Debug, Default)]
+pub(super) struct Silent {
+    /// Where a record begins that has no end, but zeros behind it.
+    pub unfinished: Option<u64>,
+    /// Zeros where records should be.
+    pub blank: Option<Blank>,
+}
+
+/// Hands the units of a segment to `apply`, in order; ends early where that returns false.
+pub(super) fn read_segment(bytes: &[u8], log: Log, limit: u64, mut apply: impl FnMut(Unit) -> bool + Send) -> Silent {
     let mut records = Records::new(bytes).limit(limit);
     let mut current = next_batch(&mut records, log, 1);
     let threads = rayon::current_num_threads().max(2) - 1;
@@ -72,11 +79,11 @@ pub(super) fn read_segment(
             || if last { Vec::new() } else { next_batch(&mut records, log, threads) },
         );
         if !go_on {
-            return None;
+            return Silent { unfinished: None, blank: records.blank() };
         }
         current = next;
     }
-    records.unfinished()
+    Silent { unfinished: records.unfinished(), blank: records.blank() }
 }
 
 fn next_batch<'a>(records: &mut Records<'a>, log: Log, units: usize) -> Vec<Unit> {
@@ -132,8 +139,12 @@ fn decode(raw: &[RawRecord<'_>], log: Log, fault: Option<RecordFault>) -> Unit {
 fn entry(bytes: &[u8], kind: u8, log: Log, samples: &mut Vec<SampleRecord>) -> Result<Entry, Fault> {
     // A server passes over what does not belong into the log without looking into it.
     Ok(match kind {
-        types::SERIES | types::TOMBSTONES | types::METADATA | types::EXEMPLARS if log == Log::Late => Entry::Other,
-        types::MMAP_MARKERS if log == Log::InOrder => Entry::Other,
+        types::SERIES | types::TOMBSTONES | types::METADATA | types::EXEMPLARS | types::MIN_VALID_TIME
+            if log == Log::Late =>
+        {
+            Entry::Foreign
+        }
+        types::MMAP_MARKERS if log == Log::InOrder => Entry::Foreign,
         types::SERIES => {
             let mut out = Vec::new();
             record::series(bytes, &mut out)?;
@@ -173,9 +184,11 @@ fn entry(bytes: &[u8], kind: u8, log: Log, samples: &mut Vec<SampleRecord>) -> R
             Entry::Metadata(out)
         }
         types::MIN_VALID_TIME => record::min_valid_time(bytes).map_or(Entry::Other, Entry::MinValidTime),
-        _ => {
+        types::EXEMPLARS => {
             record::check(bytes)?;
             Entry::Other
         }
+        _ if bytes.is_empty() => Entry::Other,
+        _ => Entry::Unknown,
     })
 }

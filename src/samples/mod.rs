@@ -5,6 +5,7 @@ mod exclusive;
 mod logs;
 mod physical;
 mod read;
+mod unstored;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,7 +228,12 @@ fn load_exclusive(
         wanted: series.iter().map(|s| &s.labels).collect(),
         order: OnceLock::new(),
     };
-    let loaded = series.par_iter().map(|s| reader.load(s, interval, reach)).collect();
+    let load = |s: &MergedSeries| {
+        let mut loaded = reader.load(s, interval, reach);
+        unstored::report(source, s, interval, kinds, &mut loaded);
+        loaded
+    };
+    let loaded = series.par_iter().map(load).collect();
     let overdrawn = reader.budget.overdrawn();
     if overdrawn.is_empty() { Ok(loaded) } else { Err(overdrawn) }
 }

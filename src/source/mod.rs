@@ -254,6 +254,23 @@ impl Source {
                 keep: &keep,
             },
         )?;
+        // A checkpoint of 3.16 says since when the log is whole. Up to there a block was written, if there was anything to write.
+        let reached =
+            self.blocks.iter().filter(|b| !b.block.meta.is_out_of_order()).map(|b| b.block.meta.max_time_ms).max();
+        if reached.is_none_or(|r| r < head.cutoff) && head.begins_behind_the_blocks() {
+            self.ledger.losses.push(Loss {
+                file: "wal".to_owned(),
+                offset: None,
+                kind: ErrorKind::Missing,
+                detail: format!(
+                    "the checkpoint holds nothing before {}, and no block reaches to there: it is missing, or there was nothing to write into it",
+                    crate::time::rfc3339(head.cutoff)
+                ),
+                series: None,
+                interval: Some(Interval::new(reached.unwrap_or(i64::MIN), head.cutoff.saturating_sub(1))),
+                samples: None,
+            });
+        }
         self.heads.push(SourceHead { head, origin: 0 });
         Ok(())
     }

@@ -71,7 +71,7 @@ impl Block {
 
     /// Compares what checksums do not cover, or not against each other: the claims of `meta.json`, the list of all
     /// series and the tombstones, each with one pass over the series entries. Differences are notes, since the entries
-    /// with their checksums are what is read; a list that lacks series is not used.
+    /// with their checksums are what is read; a list that lacks series is not used. Only of deletions nothing else tells.
     fn cross_check(&mut self) {
         let Some(index) = &self.index else {
             return;
@@ -160,10 +160,12 @@ impl Block {
         let stones = self.tombstones.count() as u64;
         let claimed = self.meta.stats.tombstones.unwrap_or(0);
         let lost = self.opening.losses.iter().any(|l| l.file == self.file("tombstones"));
-        if !lost && claimed != stones {
-            notes.push(format!(
-                "{meta}: {claimed} deleted intervals are claimed, {stones} are in the tombstones; deletions may be missing or too many"
-            ));
+        if !lost && !(stones..=self.tombstones.entries()).contains(&claimed) {
+            let detail = format!(
+                "meta.json claims {claimed} deleted intervals, and {stones} are here; deletions may be missing or too many"
+            );
+            let loss = self.whole_block_loss("tombstones", None, ErrorKind::Malformed, detail);
+            self.opening.losses.push(Loss { samples: None, ..loss });
         }
         if let Some(series) = stray.filter(|_| whole) {
             notes.push(format!(
@@ -394,16 +396,18 @@ impl Block {
         if let Some(found) = out.interval()
             && (found.start, found.end) != (chunk.min_time_ms, chunk.max_time_ms)
         {
-            ledger.notes.push(format!(
-                "{}: the index says that the chunk at {} byte {} covers {} to {} ms, its samples go from {} to {} ms",
-                self.file("index"),
-                chunk.reference.file_name(),
-                chunk.reference.offset_bytes(),
-                chunk.min_time_ms,
-                chunk.max_time_ms,
-                found.start,
-                found.end,
-            ));
+            ledger.losses.push(Loss {
+                file: self.file(&format!("chunks/{}", chunk.reference.file_name())),
+                offset: Some(chunk.reference.offset_bytes()),
+                kind: ErrorKind::Malformed,
+                detail: format!(
+                    "the index says that this chunk covers {} to {} ms, its samples go from {} to {} ms: it may be another one",
+                    chunk.min_time_ms, chunk.max_time_ms, found.start, found.end
+                ),
+                series: Some(entry.labels.clone()),
+                interval: Some(chunk.sound_interval().hull(found)),
+                samples: None,
+            });
         }
         (outcome, Some(encoding), slice.len + 1)
     }

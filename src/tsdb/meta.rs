@@ -290,6 +290,11 @@ impl BlockMeta {
             .any(|h| ["from-out-of-order", "from-stale-series", "from-selected-series"].contains(&h.as_str()))
     }
 
+    /// Whether the block holds samples that came too late for the head.
+    pub fn is_out_of_order(&self) -> bool {
+        self.hints.iter().any(|h| h == "from-out-of-order")
+    }
+
     /// The block's range with both ends included. Blocks are half-open on disk; this is the one place that converts.
     pub fn interval(&self) -> Interval {
         Interval::new(self.min_time_ms, self.max_time_ms.saturating_sub(1).max(self.min_time_ms))

@@ -12,17 +12,27 @@ const MAGIC: u32 = 0x0130_BA30;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tombstones {
     by_series: BTreeMap<BlockSeriesRef, Vec<Interval>>,
+    entries: u64,
 }
 
 impl Tombstones {
     /// Reads a tombstones file.
     pub fn parse(bytes: &[u8]) -> Result<Tombstones, Fault> {
         let mut by_series: BTreeMap<BlockSeriesRef, Vec<Interval>> = BTreeMap::new();
-        Tombstones::walk(bytes, |_, series, interval| by_series.entry(series).or_default().push(interval))?;
+        let mut entries = 0;
+        Tombstones::walk(bytes, |_, series, interval| {
+            entries += 1;
+            by_series.entry(series).or_default().push(interval);
+        })?;
         for intervals in by_series.values_mut() {
             *intervals = merged(std::mem::take(intervals));
         }
-        Ok(Tombstones { by_series })
+        Ok(Tombstones { by_series, entries })
+    }
+
+    /// Intervals as stored. A server counts them with those joined that it finds to overlap.
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// Calls `visit` with every entry in stored order, unmerged, and its byte offset: magic, version 1, entries, CRC over

@@ -17,8 +17,8 @@ pub const DEFAULT_LIMIT: u64 = 1 << 30;
 const KIND_MASK: u8 = 0b0000_0111;
 const SNAPPY_FLAG: u8 = 0b0000_1000;
 const ZSTD_FLAG: u8 = 0b0001_0000;
-/// The largest window that is kept while decompressing: 128 MiB. Prometheus writes windows of up to 8 MiB.
-const MAX_WINDOW_LOG: u32 = 27;
+/// The largest window that is kept while decompressing: 32 MiB. Prometheus writes windows of up to 8 MiB.
+const MAX_WINDOW_LOG: u32 = 25;
 /// The unit in which a file system loses what was not written yet.
 const SECTOR_LEN: usize = 512;
 
@@ -74,6 +74,17 @@ pub struct Records<'a> {
     limit: u64,
     ended: bool,
     unfinished: Option<u64>,
+    blank: Option<Blank>,
+}
+
+/// Zeros where a writer leaves none: it fills a page up only if no header fits any more, or behind the segment's last record.
+/// A server reads over them in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blank {
+    /// Where they begin.
+    pub offset: u64,
+    /// Whether fragments follow. If not, the segment was not written to its end.
+    pub followed: bool,
 }
 
 /// One record, still compressed.
@@ -108,7 +119,7 @@ impl<'a> Records<'a> {
     /// The records of a segment, given whole.
     pub fn new(bytes: &'a [u8]) -> Records<'a> {
         let padded = bytes.len().checked_next_multiple_of(PAGE_LEN).unwrap_or(bytes.len());
-        Records { bytes, at: 0, padded, limit: DEFAULT_LIMIT, ended: false, unfinished: None }
+        Records { bytes, at: 0, padded, limit: DEFAULT_LIMIT, ended: false, unfinished: None, blank: None }
     }
 
     /// Refuses records of more than `max_record` bytes when they are decompressed.
@@ -129,6 +140,11 @@ impl<'a> Records<'a> {
     /// it. A server reads over it in silence.
     pub fn unfinished(&self) -> Option<u64> {
         self.unfinished
+    }
+
+    /// The first zeros so far that no writer leaves.
+    pub fn blank(&self) -> Option<Blank> {
+        self.blank
     }
 
     fn read(&mut self) -> Result<Option<RawRecord<'a>>, RecordFault> {
@@ -167,8 +183,16 @@ impl<'a> Records<'a> {
                     };
                     return Err(fail(found, "padding of a page", end, false));
                 }
+                let whole_page = at.is_multiple_of(PAGE_LEN) && at < self.bytes.len();
+                let amid_pages = end - at >= FRAGMENT_HEADER_LEN && end < self.bytes.len();
+                if self.blank.is_none() && (whole_page || amid_pages) {
+                    self.blank = Some(Blank { offset: at as u64, followed: false });
+                }
                 self.at = end;
                 continue;
+            }
+            if let Some(blank) = &mut self.blank {
+                blank.followed = true;
             }
             let data_at = at + FRAGMENT_HEADER_LEN;
             if data_at > self.padded {
@@ -199,13 +223,13 @@ impl<'a> Records<'a> {
                     return Ok(None);
                 }
                 let found = FaultKind::Truncated { wanted: len as u64, left: (self.padded - data_at) as u64 };
-                return Err(fail(found, "fragment", self.padded, self.is_tail(at, end)));
+                return Err(fail(found, "fragment", self.padded, self.is_tail(at, end, begun.is_some())));
             }
             let data = self.stretch(data_at, len);
             let computed = crc32c(&data);
             if computed != crc {
                 let found = FaultKind::Checksum { stored: crc, computed };
-                return Err(fail(found, "fragment", end, self.is_tail(at, end)));
+                return Err(fail(found, "fragment", end, self.is_tail(at, end, begun.is_some())));
             }
             let rule = match (kind, &begun) {
                 (kind::FULL | kind::FIRST, Some(_)) => Some("a record ends before the next one starts"),
@@ -249,8 +273,14 @@ impl<'a> Records<'a> {
 
     /// Whether the fragment in `at..end`, which cannot be read, is the last thing in the segment and was not written to
     /// its end: cut off, or zero from a sector's start on.
-    fn is_tail(&self, at: usize, end: usize) -> bool {
+    fn is_tail(&self, at: usize, end: usize, begun: bool) -> bool {
         let bytes = self.bytes;
+        let header = bytes.get(at).copied().unwrap_or(0);
+        let goes_on = matches!(header & KIND_MASK, kind::MIDDLE | kind::LAST);
+        // No writer begins a fragment like this.
+        if header & !(KIND_MASK | SNAPPY_FLAG | ZSTD_FLAG) != 0 || header & KIND_MASK > kind::LAST || goes_on != begun {
+            return false;
+        }
         if end <= bytes.len() {
             let zeros = bytes.iter().rev().take_while(|b| **b == 0).count();
             let sector = (bytes.len() - zeros).next_multiple_of(SECTOR_LEN);
@@ -519,6 +549,24 @@ mod tests {
         let mut records = Records::new(&bytes);
         assert!(records.next().unwrap().is_ok());
         assert_eq!((records.next(), records.unfinished()), (None, Some(PAGE_LEN as u64 - 20)));
+    }
+
+    #[test]
+    fn zeros_where_records_should_be_are_seen() {
+        let blank = |bytes: &[u8]| {
+            let mut records = Records::new(bytes);
+            assert!(records.by_ref().all(|r| r.is_ok()));
+            records.blank().map(|b| (b.offset, b.followed))
+        };
+        let page = PAGE_LEN as u64;
+        for left in 0..FRAGMENT_HEADER_LEN {
+            assert_eq!(blank(&[filler(left), vec![0; left], fragment(1, b"x"), vec![0; 99]].concat()), None);
+        }
+        assert_eq!(blank(&[filler(7), vec![0; 7]].concat()), None, "the end of a segment");
+        assert_eq!(blank(&[filler(7), vec![0; 7], fragment(1, b"x")].concat()), Some((page - 7, true)));
+        assert_eq!(blank(&[filler(3), vec![0; 3 + PAGE_LEN], fragment(1, b"x")].concat()), Some((page, true)));
+        assert_eq!(blank(&[filler(3), vec![0; 4]].concat()), Some((page, false)), "one byte of a page");
+        assert_eq!((blank(&[0]), blank(&[])), (Some((0, false)), None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot archive; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive head; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -98,6 +98,26 @@ if command -v python3 >/dev/null; then
   (cd "$small" && python3 -m zipfile -c "$at/a.zip" "$block") && pack zip < "$at/a.zip"
   rm -r "$at"
 fi
+# Whole heads: checkpoint, a segment, late samples and head chunks of one directory, 7 bytes of mode and lengths before them.
+# Each file without the zeros at its end, and at most 6 KB of it.
+n=0
+find "$@" -type d -name wal | sort | while read -r wal; do
+  checkpoint=$(find "$wal" -path '*/checkpoint.*/0*' | sort | tail -n 1)
+  chunks=$(find "$wal/../chunks_head" -type f 2>/dev/null | sort | tail -n 2 | head -n 1)
+  late=$(find "$wal/../wbl" -type f 2>/dev/null | sort | tail -n 2 | head -n 1)
+  for log in "$wal"/0*; do
+    n=$((n + 1))
+    part() { [ -z "$1" ] || dd if="$1" bs=6144 count=1 2>/dev/null | od -An -v -tu1 | awk '
+      { for (i = 1; i <= NF; i++) b[n++] = $i }
+      END { while (n && !b[n - 1]) n--; for (i = 0; i < n; i++) printf "\\%o", b[i] }'; }
+    i=0
+    for file in "$checkpoint" "$log" "$late" "$chunks"; do i=$((i + 1)); printf "$(part "$file")" > "$corpus/head/part$i"; done
+    { printf "\\00$((n % 2 * 6 + 1))"
+      for i in 1 2 3; do u16 "$(wc -c < "$corpus/head/part$i")"; done
+      cat "$corpus"/head/part[1234]; } > "$corpus/head/$n"
+    rm "$corpus"/head/part[1234]
+  done
+done
 i=0
 while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'
 up

@@ -50,7 +50,9 @@ fn data_folders() -> Vec<PathBuf> {
     for kind in ["servers", "encodings", "chunks"] {
         for case in crate::support::fixture_sets(kind).into_iter().chain(folders(&fixtures().join(kind))) {
             let roots = folders(&case);
-            found.extend(roots.into_iter().filter(|d| !d.ends_with("expected")));
+            // Scrapes and answers of servers are no data directories.
+            let is_data = |d: &PathBuf| !d.ends_with("expected") && !case.ends_with("dumps");
+            found.extend(roots.into_iter().filter(is_data));
         }
     }
     found.sort();
