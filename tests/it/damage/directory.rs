@@ -142,20 +142,20 @@ fn a_forged_directory_ends_in_an_answer_or_an_error() {
     bounded(&tally, before);
 }
 
-/// The losses of the directory without some of its files, that begin with one of `prefixes`.
-fn without(prefixes: &[&str]) -> Vec<promproof::loss::Loss> {
+/// The losses of the directory after a change to its files.
+fn losses_with(change: impl Fn(&mut Files)) -> Vec<promproof::loss::Loss> {
     let golden = golden();
+    let mut files = golden.files.clone();
+    change(&mut files);
+    assert_ne!(files, golden.files);
     let dir = scratch();
-    let mut deleted = 0;
-    for (file, bytes) in &golden.files {
-        if prefixes.iter().any(|p| file.starts_with(p)) {
-            deleted += 1;
-        } else {
-            write(dir.path(), file, Some(bytes));
-        }
-    }
-    assert!(deleted > 0, "{prefixes:?}");
-    read(dir.path(), PLAIN, &golden.selectors).unwrap().1.losses
+    files.iter().for_each(|(file, bytes)| write(dir.path(), file, Some(bytes)));
+    read(dir.path(), How { kinds: Kinds::All, ..PLAIN }, &golden.selectors).unwrap().1.losses
+}
+
+/// The losses of the directory without the files that begin with one of `prefixes`.
+fn without(prefixes: &[&str]) -> Vec<promproof::loss::Loss> {
+    losses_with(|files| files.retain(|file, _| !prefixes.iter().any(|p| file.starts_with(p))))
 }
 
 /// Where the head begins: 20 minutes behind the first sample.
@@ -208,4 +208,53 @@ fn a_missing_block_before_the_log_is_a_loss() {
     let losses = without(&[block]);
     let loss = losses.iter().find(|l| l.detail.contains("no block reaches to there")).unwrap();
     assert_eq!(loss.interval, Some(Interval::new(CUTOFF - 10 * 60_000, CUTOFF - 1)));
+}
+
+#[test]
+fn a_flag_of_a_header_that_flips_is_a_loss() {
+    // No checksum covers it, and what was compressed begins like a record of a type that nobody knows.
+    let losses = losses_with(|files| {
+        let segment = files.get_mut("wal/00000003").unwrap();
+        assert_eq!(segment[0], 9);
+        segment[0] = 1;
+    });
+    assert!(losses.iter().any(|l| l.file == "wal/00000003" && l.detail.contains("a record of type")), "{losses:?}");
+}
+
+#[test]
+fn logged_samples_that_nothing_holds_are_a_loss() {
+    let said = |l: &promproof::loss::Loss| l.detail.contains("samples that were logged and that no chunk");
+    // A file of chunks that ends behind its header looks like one that was never written to.
+    let losses = losses_with(|files| files.get_mut("chunks_head/000005").unwrap().truncate(8));
+    assert_eq!(losses.iter().filter(|l| said(l)).map(|l| l.samples.unwrap()).sum::<u64>(), 30, "{losses:?}");
+    // Late samples stand in both logs.
+    assert!(without(&["wbl/"]).iter().filter(|l| said(l)).count() > 2);
+}
+
+#[test]
+fn a_file_in_the_place_of_another_one_is_a_loss() {
+    let put = |from: &'static str, to: &'static str| {
+        losses_with(move |files| {
+            let bytes = files[from].clone();
+            files.insert(to.to_owned(), bytes);
+        })
+    };
+    let losses = put("wal/00000005", "wal/00000007");
+    assert!(losses.iter().any(|l| l.detail.contains("it is the same as wal/00000005")), "{losses:?}");
+    let losses = put("wal/checkpoint.00000001/00000000", "wbl/00000008");
+    assert!(losses.iter().any(|l| l.detail.contains("which this log never has")), "{losses:?}");
+    let losses = put("chunks_head/000004", "wal/00000008");
+    let loss = losses.iter().find(|l| l.file == "wal/00000008").unwrap();
+    assert_eq!((loss.offset, loss.interval), (Some(0), Some(Interval::new(CUTOFF, i64::MAX))));
+}
+
+#[test]
+fn late_samples_whose_chunk_is_another_one_are_a_loss() {
+    let losses = losses_with(|files| {
+        let eight = files["chunks_head/000008"].clone();
+        let nine = files.insert("chunks_head/000009".to_owned(), eight).unwrap();
+        files.insert("chunks_head/000008".to_owned(), nine);
+    });
+    let late = losses.iter().filter(|l| l.detail.contains("late samples went into a chunk here"));
+    assert!(late.filter(|l| l.file == "chunks_head/000009").count() > 0, "{losses:?}");
 }
