@@ -84,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
             return;
         };
         read(&source);
-        if let Ok(source) = source.follow(PromVersion { major: 2, minor: 40 }, &options.wanted) {
+        if let Ok(source) = source.follow(PromVersion::new(2, 40), &options.wanted) {
             read(&source);
         }
     });
