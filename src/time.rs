@@ -48,6 +48,15 @@ impl Interval {
         Interval::new(self.start.min(other.start), self.end.max(other.end))
     }
 
+    /// The least interval that holds both, where there are two; the one there is, where there is one.
+    #[must_use]
+    pub fn joined(a: Option<Interval>, b: Option<Interval>) -> Option<Interval> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a.hull(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
     /// Whether the two share a millisecond.
     pub fn overlaps(&self, other: &Interval) -> bool {
         self.start <= other.end && other.start <= self.end

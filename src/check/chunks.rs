@@ -299,10 +299,7 @@ fn unreferenced(bytes: &[u8], from: u64, to: u64, index_whole: bool, verdict: &m
             Ok((chunk, end)) => {
                 chunks += 1;
                 samples += chunk.samples;
-                interval = match (interval, chunk.interval) {
-                    (Some(a), Some(b)) => Some(a.hull(b)),
-                    (a, b) => a.or(b),
-                };
+                interval = Interval::joined(interval, chunk.interval);
                 at = end;
             }
             Err((fault, _)) => {

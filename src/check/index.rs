@@ -464,7 +464,7 @@ impl<'a> IndexWalk<'a> {
                 let finding = Finding::bad(ErrorKind::Malformed, "chunks of a series", expected, found, effect);
                 verdict.push(finding.at(raw.extent.start).of(self.labels(series)).over(Some(sound)));
             }
-            interval = Some(interval.map_or(sound, |i| i.hull(sound)));
+            interval = Interval::joined(interval, Some(sound));
             before = Some(before.map_or(sound, |b| if b.end > sound.end { b } else { sound }));
             self.uses.push(ChunkUse {
                 reference: c.reference.0,

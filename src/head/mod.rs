@@ -359,10 +359,7 @@ impl Head {
 
     /// The hull of [`Head::times`] and [`Head::late_times`].
     pub fn interval(&self) -> Option<Interval> {
-        match (self.times, self.late_times) {
-            (Some(a), Some(b)) => Some(a.hull(b)),
-            (a, b) => a.or(b),
-        }
+        Interval::joined(self.times, self.late_times)
     }
 
     /// Whether the server that wrote the logs stored start timestamps, or floats in encoding 4, is seen from its records

@@ -490,10 +490,10 @@ impl<'a> Replay<'a> {
         s.samples = Run::default();
         s.rows.iter_mut().filter(|r| r.fate == Fate::Stored).for_each(|r| r.fate = Fate::Dropped);
         for c in s.chunks.first().into_iter().chain(s.chunks.last()) {
-            widen(&mut self.times, c.interval());
+            self.times = Interval::joined(self.times, Some(c.interval()));
         }
         for c in &s.late_chunks {
-            widen(&mut self.late_times, c.interval());
+            self.late_times = Interval::joined(self.late_times, Some(c.interval()));
         }
     }
 
@@ -539,7 +539,7 @@ impl<'a> Replay<'a> {
                 return Fate::Mapped;
             }
             self.account.refused += 1;
-            widen(&mut self.times, Interval::new(t_ms, t_ms));
+            self.times = Interval::joined(self.times, Some(Interval::new(t_ms, t_ms)));
             return Fate::Refused;
         }
         if s.kind != Kind::Float {
@@ -554,7 +554,7 @@ impl<'a> Replay<'a> {
         }
         s.newest = t_ms;
         s.tail.add(t_ms, false);
-        widen(&mut self.times, Interval::new(t_ms, t_ms));
+        self.times = Interval::joined(self.times, Some(Interval::new(t_ms, t_ms)));
         if s.kept {
             s.samples.floats.push_with_start(t_ms, bits, start_ms);
         }
@@ -578,7 +578,7 @@ impl<'a> Replay<'a> {
             self.account.mapped += 1;
             return Fate::Mapped;
         }
-        widen(&mut self.times, Interval::new(t_ms, t_ms));
+        self.times = Interval::joined(self.times, Some(Interval::new(t_ms, t_ms)));
         if t_ms <= s.newest {
             self.account.refused += 1;
             return Fate::Refused;
@@ -659,7 +659,7 @@ impl<'a> Replay<'a> {
         s.late_times.insert(position, t_ms);
         s.late.add(t_ms, histogram);
         s.late_open_outline.add(t_ms, histogram);
-        widen(&mut self.late_times, Interval::new(t_ms, t_ms));
+        self.late_times = Interval::joined(self.late_times, Some(Interval::new(t_ms, t_ms)));
         if s.kept
             && let Some(run) = s.late_runs.last_mut()
         {
@@ -853,16 +853,6 @@ impl State {
             rows: Vec::new(),
             late_rows_from: 0,
         }
-    }
-}
-
-fn widen(times: &mut Option<Interval>, by: Interval) {
-    match times {
-        Some(i) => {
-            i.start = i.start.min(by.start);
-            i.end = i.end.max(by.end);
-        }
-        None => *times = Some(by),
     }
 }
 

@@ -59,10 +59,7 @@ impl Outline {
         } else {
             self.floats += 1;
         }
-        match &mut self.interval {
-            Some(i) => *i = Interval::new(i.start.min(t_ms), i.end.max(t_ms)),
-            None => self.interval = Some(Interval::new(t_ms, t_ms)),
-        }
+        self.interval = Interval::joined(self.interval, Some(Interval::new(t_ms, t_ms)));
     }
 
     /// All samples.

@@ -514,10 +514,7 @@ fn unnamed_block_loss(
         let _ = opened.outline(|outline| {
             let Ok(o) = outline else { return };
             series += 1;
-            if let Some(i) = o.interval {
-                let all = interval.get_or_insert(i);
-                *all = all.hull(i);
-            }
+            interval = Interval::joined(interval, o.interval);
         });
     }
     let detail = format!("{detail}; a server skips the block, and so does this answer ({series} series in its index)");

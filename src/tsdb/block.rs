@@ -105,10 +105,7 @@ impl Block {
             Ok(o) => {
                 series += 1;
                 chunks += o.chunks;
-                if let Some(i) = o.interval {
-                    let all = covered.get_or_insert(i);
-                    *all = all.hull(i);
-                }
+                covered = Interval::joined(covered, o.interval);
                 see(o.reference, o.interval);
             }
             Err(_) => bad += 1,

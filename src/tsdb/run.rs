@@ -37,10 +37,7 @@ impl Run {
         let ends = |a: Option<&i64>, b: Option<&i64>| Some(Interval::new(*a?, *b?));
         let floats = ends(self.floats.ts.first(), self.floats.ts.last());
         let histograms = ends(self.histograms.first().map(|h| &h.t_ms), self.histograms.last().map(|h| &h.t_ms));
-        match (floats, histograms) {
-            (Some(a), Some(b)) => Some(a.hull(b)),
-            (a, b) => a.or(b),
-        }
+        Interval::joined(floats, histograms)
     }
 
     /// The positions of floats and of histograms inside `range`.

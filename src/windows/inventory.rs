@@ -120,15 +120,14 @@ pub fn take(source: &Source) -> Inventory {
         let floats = loaded.samples.ts.first().copied().zip(loaded.samples.ts.last().copied());
         let hists = loaded.histograms.first().map(|h| h.t_ms).zip(loaded.histograms.last().map(|h| h.t_ms));
         for (first, last) in floats.into_iter().chain(hists) {
-            let i = Interval::new(first, last);
-            interval = Some(interval.map_or(i, |all| all.hull(i)));
+            interval = Interval::joined(interval, Some(Interval::new(first, last)));
         }
         for m in &series.members {
             let Some(of) = PartAccount::part_of(&mut parts, m.part()) else { continue };
             of.series += 1;
             of.chunks += chunks(source, m);
             for i in m.pieces() {
-                of.chunk_interval = Some(of.chunk_interval.map_or(i, |all| all.hull(i)));
+                of.chunk_interval = Interval::joined(of.chunk_interval, Some(i));
             }
         }
         for m in loaded.members {

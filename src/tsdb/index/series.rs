@@ -138,9 +138,7 @@ impl SeriesOutline {
         let mut last = None;
         for _ in 0..count {
             let chunk = next_chunk(&mut c, last.as_ref())?;
-            let i = interval.get_or_insert(chunk.interval());
-            i.start = i.start.min(chunk.min_time_ms);
-            i.end = i.end.max(chunk.max_time_ms);
+            interval = Interval::joined(interval, Some(chunk.interval()));
             last = Some(chunk);
         }
         Ok(SeriesOutline { reference, chunks: count as u64, interval })
