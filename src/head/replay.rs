@@ -117,6 +117,13 @@ pub enum Logged {
     Histogram(HistogramSample),
 }
 
+impl Logged {
+    #[inline]
+    fn of(sample: &SampleRecord) -> Logged {
+        Logged::Float { t_ms: sample.t_ms, bits: sample.bits, start_ms: sample.start_ms }
+    }
+}
+
 /// A logged sample, where it stands and what becomes of it.
 #[derive(Debug, Clone)]
 pub(super) struct LoggedRow {
@@ -275,24 +282,17 @@ impl<'a> Replay<'a> {
 
     /// Applies records of the write-ahead log.
     pub(super) fn apply(&mut self, unit: Unit) {
-        let mut samples = unit.samples.as_slice();
         for read in unit.records {
             *self.account.records.entry(read.kind).or_default() += 1;
             self.account.bytes += read.len;
             self.at_record(read.offset);
             match read.entry {
                 Entry::Series(list) => list.into_iter().for_each(|s| self.define(s)),
-                Entry::Samples(n) => {
-                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
-                    samples = rest;
-                    self.account.samples += n as u64;
-                    for s in now {
+                Entry::Samples(range) => {
+                    self.account.samples += range.len() as u64;
+                    for s in unit.samples.get(range).unwrap_or_default() {
                         let fate = self.sample(*s);
-                        self.note(
-                            s.reference,
-                            fate,
-                            Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms },
-                        );
+                        self.note(s.reference, fate, Logged::of(s));
                     }
                 }
                 Entry::Histograms(list, skipped) => {
@@ -323,22 +323,18 @@ impl<'a> Replay<'a> {
 
     /// Applies records of the out-of-order log. No cutoff holds for them.
     pub(super) fn apply_late(&mut self, unit: Unit) {
-        let mut samples = unit.samples.as_slice();
         for read in unit.records {
             *self.late_account.records.entry(read.kind).or_default() += 1;
             self.late_account.bytes += read.len;
             self.at_record(read.offset);
             match read.entry {
-                Entry::Samples(n) => {
-                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
-                    samples = rest;
-                    self.late_account.samples += n as u64;
-                    for s in now {
+                Entry::Samples(range) => {
+                    self.late_account.samples += range.len() as u64;
+                    for s in unit.samples.get(range).unwrap_or_default() {
                         let fate = self.late_sample(s.reference, s.t_ms, false, |run| {
                             run.insert_float(s.t_ms, s.bits, s.start_ms)
                         });
-                        let value = Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms };
-                        self.note(s.reference, fate, value);
+                        self.note(s.reference, fate, Logged::of(s));
                     }
                 }
                 Entry::Histograms(list, skipped) => {
@@ -364,16 +360,12 @@ impl<'a> Replay<'a> {
         if self.trace.is_none() {
             return;
         }
-        let mut samples = unit.samples.as_slice();
         for read in unit.records {
             self.at_record(read.offset);
             match read.entry {
-                Entry::Samples(n) => {
-                    let (now, rest) = samples.split_at_checked(n).unwrap_or((samples, &[]));
-                    samples = rest;
-                    for s in now {
-                        let value = Logged::Float { t_ms: s.t_ms, bits: s.bits, start_ms: s.start_ms };
-                        self.note(s.reference, Fate::Unreached, value);
+                Entry::Samples(range) => {
+                    for s in unit.samples.get(range).unwrap_or_default() {
+                        self.note(s.reference, Fate::Unreached, Logged::of(s));
                     }
                 }
                 Entry::Histograms(list, _) => {
@@ -506,12 +498,12 @@ impl<'a> Replay<'a> {
     /// Writes down what became of a logged sample, where that is wanted.
     #[inline]
     fn note(&mut self, reference: HeadSeriesRef, fate: Fate, value: Logged) {
+        if self.trace.is_none() {
+            return;
+        }
+        let place = self.place(reference.0);
         let Some(trace) = &mut self.trace else { return };
         let row = LoggedRow { reference, file: trace.file, offset: trace.offset, fate, value };
-        let place = match self.dense.get(reference.0 as usize) {
-            Some(at) if reference.0 < DENSE => *at,
-            _ => self.sparse.get(&reference.0).copied().unwrap_or(NOBODY),
-        };
         match self.series.get_mut(place as usize) {
             Some(s) if s.kept => s.rows.push(row),
             Some(_) => {}

@@ -1,6 +1,8 @@
 //! Decoding a segment in parallel: records are framed in order, decoded in batches on all threads, and handed on in
 //! order while the next batch is being decoded.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::raw::Fault;
@@ -25,8 +27,8 @@ pub(super) enum Log {
 #[derive(Debug)]
 pub(super) enum Entry {
     Series(Vec<SeriesRecord>),
-    /// As many of the unit's samples.
-    Samples(usize),
+    /// These of the unit's samples.
+    Samples(Range<usize>),
     Histograms(Vec<HistogramRecord>, u64),
     Tombstones(Vec<DeletedRecord>),
     Markers(Vec<MarkerRecord>),
@@ -156,7 +158,7 @@ fn entry(bytes: &[u8], kind: u8, log: Log, samples: &mut Vec<SampleRecord>) -> R
                 samples.truncate(before);
                 return Err(fault);
             }
-            Entry::Samples(samples.len() - before)
+            Entry::Samples(before..samples.len())
         }
         types::HISTOGRAMS
         | types::FLOAT_HISTOGRAMS
