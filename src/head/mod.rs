@@ -7,6 +7,7 @@
 mod cut;
 mod files;
 mod mapped;
+mod reader;
 mod recode;
 mod replay;
 mod rules;
@@ -22,19 +23,17 @@ use std::sync::OnceLock;
 use crate::error::{ErrorKind, Result};
 use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
-use crate::raw::{FileBytes, ReadMode, crc32c};
+use crate::raw::ReadMode;
 use crate::time::Interval;
 use crate::tsdb::chunkenc::histogram::HistogramSample;
 use crate::tsdb::chunkenc::{self, Encoding};
 use crate::tsdb::chunks::ChunkSlice;
 use crate::tsdb::head_chunks::{self, HeadChunk, HeadSeriesRef};
 use crate::tsdb::run::Run;
-use crate::wal::pages::PAGE_LEN;
 use crate::wal::record::types;
-use files::unreadable;
 use mapped::Mapped;
-use replay::{Logged, Replay, Replayed};
-use units::{Entry, Log, read_segment};
+use reader::Reader;
+use replay::{Logged, Replay};
 
 pub use cut::{ChunkOptions, DEFAULT_CHUNK_RANGE_MS, chunk_range_of};
 pub use files::{ChunkFile, HeadFiles, LogFile};
@@ -44,9 +43,6 @@ pub use series::{HeadSeries, LogSamples, Metadata, Outline, Unstored};
 
 /// A record may be as long as this when decompressed. Real ones have a few megabytes.
 const MAX_RECORD: u64 = 1 << 28;
-/// A log may unfold to this many times its bytes, and the first bytes to that: real ones reach 5.
-const MAX_RATIO: u64 = 64;
-const FREE_BYTES: u64 = 1 << 26;
 
 /// How a head is opened.
 pub struct HeadOptions<'a> {
@@ -319,37 +315,46 @@ impl Head {
         self.kept.get(position).and_then(Option::as_ref)
     }
 
+    /// The file of a mapped chunk.
+    fn file_of(&self, chunk: &HeadChunk) -> Option<&ChunkFile> {
+        let number = chunk.reference.file_number();
+        self.files.chunks.iter().find(|f| f.number == number)
+    }
+
     /// The bytes of a mapped chunk.
     pub fn chunk(&self, series: &HeadSeries, chunk: &HeadChunk) -> Result<ChunkSlice<'_>, Box<Loss>> {
-        let number = chunk.reference.file_number();
-        let file = self.files.chunks.iter().find(|f| f.number == number);
-        let read = file.map(|f| head_chunks::read(&f.bytes, chunk.reference).map_err(|fault| (f.rel.clone(), fault)));
-        let loss = |file: String, kind, detail| {
-            Box::new(Loss {
-                file,
-                offset: Some(chunk.reference.offset_bytes()),
-                kind,
-                detail,
-                series: Some(series.labels.clone()),
-                interval: Some(chunk.interval()),
-                samples: Some(chunk.samples),
-            })
+        let lost =
+            |kind, detail| Box::new(self.chunk_loss(series, chunk, chunk.reference.offset_bytes(), kind, detail));
+        let Some(file) = self.file_of(chunk) else {
+            let detail = format!("there is no file {}", chunk.reference.file_number());
+            return Err(lost(ErrorKind::Missing, detail));
         };
-        match read {
-            Some(Ok(slice)) => Ok(slice),
-            Some(Err((rel, fault))) => Err(loss(rel, fault.error_kind(), fault.to_string())),
-            None => Err(loss("chunks_head".to_owned(), ErrorKind::Missing, format!("there is no file {number}"))),
+        head_chunks::read(&file.bytes, chunk.reference).map_err(|fault| lost(fault.error_kind(), fault.to_string()))
+    }
+
+    /// The loss of a mapped chunk because of what stands at `offset` in its file.
+    pub fn chunk_loss(
+        &self,
+        series: &HeadSeries,
+        chunk: &HeadChunk,
+        offset: u64,
+        kind: ErrorKind,
+        detail: String,
+    ) -> Loss {
+        Loss {
+            file: self.chunk_file(chunk),
+            offset: Some(offset),
+            kind,
+            detail,
+            series: Some(series.labels.clone()),
+            interval: Some(chunk.interval()),
+            samples: Some(chunk.samples),
         }
     }
 
     /// The file of a mapped chunk, relative to the SOURCE.
-    pub fn chunk_file(&self, chunk: &HeadChunk) -> String {
-        let number = chunk.reference.file_number();
-        self.files
-            .chunks
-            .iter()
-            .find(|f| f.number == number)
-            .map_or_else(|| "chunks_head".to_owned(), |f| f.rel.clone())
+    fn chunk_file(&self, chunk: &HeadChunk) -> String {
+        self.file_of(chunk).map_or_else(|| "chunks_head".to_owned(), |f| f.rel.clone())
     }
 
     /// The cutoff in words.
@@ -537,330 +542,6 @@ impl Head {
 fn covers(series: &HeadSeries, chunk: &HeadChunk) -> bool {
     let over = |o: &Outline| o.interval.is_some_and(|i| i.start <= chunk.min_time_ms && i.end >= chunk.max_time_ms);
     over(&series.tail) || over(&series.late)
-}
-
-/// Runs the logs through a replay.
-struct Reader<'a> {
-    files: &'a HeadFiles,
-    mode: ReadMode,
-}
-
-impl Reader<'_> {
-    /// Losses and notes about the logs go to `ledger` where there is one.
-    fn replay(&self, options: &HeadOptions<'_>, mapped: &Mapped, ledger: Option<&mut Ledger>) -> Result<Replayed> {
-        let mut quiet = Ledger::default();
-        let mut replay = Replay::new(options.rules, options.cutoff, mapped, options.keep);
-        self.run(&mut replay, ledger.unwrap_or(&mut quiet))?;
-        Ok(replay.finish())
-    }
-
-    /// Runs all logs through `replay`, in the order of a starting server.
-    fn run(&self, replay: &mut Replay<'_>, ledger: &mut Ledger) -> Result<()> {
-        let (segments, beyond) = (self.files.checkpoint.len(), self.files.segments.len());
-        let beyond = segments + beyond;
-        let late = beyond + self.files.beyond.len();
-        let since = |replay: &Replay<'_>| Some(Interval::new(replay.cutoff(), i64::MAX));
-        let mut twins = Twins::default();
-        let mut budget = self.files.log_bytes().saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
-        for (i, file) in self.files.checkpoint.iter().enumerate() {
-            let first = i == 0;
-            replay.reads(i);
-            let fault = self.segment(file, Log::InOrder, &mut budget, |unit| {
-                if first
-                    && let Some(Entry::MinValidTime(t)) =
-                        unit.records.first().filter(|r| r.offset == 0).map(|r| &r.entry)
-                {
-                    replay.raise_cutoff(*t);
-                }
-                replay.apply(unit);
-            })?;
-            twins.look_at(file, fault.print, since(replay), ledger);
-            for odd in fault.blank.iter().chain(&fault.foreign) {
-                report_passed_over(odd, file, false, None, ledger);
-            }
-            if let Some(stop) = fault.stop {
-                let detail = format!(
-                    "{}; a server refuses to start on a damaged checkpoint, the rest of it is lost",
-                    stop.detail
-                );
-                ledger.losses.push(stop.loss(file, detail, None));
-            }
-        }
-        for m in &self.files.missing {
-            ledger.losses.push(Loss {
-                file: m.rel.clone(),
-                offset: None,
-                kind: ErrorKind::Missing,
-                detail: m.detail.clone(),
-                series: None,
-                interval: if m.of_any_time { None } else { since(replay) },
-                samples: None,
-            });
-        }
-        let mut torn = None;
-        let behind = |number: u64| self.files.snapshot.as_ref().is_some_and(|s| number > s.segment);
-        for (i, file) in self.files.segments.iter().enumerate() {
-            let before = i.checked_sub(1).and_then(|i| self.files.segments.get(i));
-            if behind(file.number) && before.is_some_and(|b| !behind(b.number)) {
-                replay.mark_snapshot();
-            }
-            replay.reads(segments + i);
-            let ended = self.segment(file, Log::InOrder, &mut budget, |unit| replay.apply(unit))?;
-            let last = i + 1 == self.files.segments.len() && self.files.beyond.is_empty();
-            twins.look_at(file, ended.print, since(replay), ledger);
-            for odd in ended.blank.iter().chain(&ended.foreign) {
-                report_passed_over(odd, file, last, since(replay), ledger);
-            }
-            let Some(stop) = ended.stop else { continue };
-            if stop.passed_over {
-                report_passed_over(&stop, file, last, since(replay), ledger);
-                continue;
-            }
-            torn = Some(file.rel.clone());
-            if last && stop.tail {
-                ledger.notes.push(format!(
-                    "{} at byte {}: {}; a killed server leaves such an end, and a restarted one cuts it off",
-                    file.rel, stop.offset, stop.detail
-                ));
-            } else {
-                let detail = format!("{}; a restarted server cuts the log here, the rest of it is lost", stop.detail);
-                ledger.losses.push(stop.loss(file, detail, since(replay)));
-            }
-            let rest = self.files.segments.get(i + 1..).unwrap_or_default();
-            let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
-            self.beyond(Log::InOrder, (segments + i + 1, rest), &why, replay, ledger)?;
-            break;
-        }
-        if torn.is_none() && !self.files.beyond.is_empty() {
-            let why = "segments before it are missing, and a server does not start on that";
-            self.beyond(Log::InOrder, (beyond, &self.files.beyond), why, replay, ledger)?;
-        }
-        match torn {
-            Some(_) if self.files.late.is_empty() => {}
-            Some(segment) => {
-                let why =
-                    format!("a server that has to repair {segment} reads the out-of-order log only at its next start");
-                self.beyond(Log::Late, (late, &self.files.late), &why, replay, ledger)?;
-            }
-            None => {
-                for (i, file) in self.files.late.iter().enumerate() {
-                    replay.reads(late + i);
-                    let ended = self.segment(file, Log::Late, &mut budget, |unit| replay.apply_late(unit))?;
-                    let last = i + 1 == self.files.late.len() && self.files.late_beyond.is_empty();
-                    twins.look_at(file, ended.print, None, ledger);
-                    for odd in ended.blank.iter().chain(&ended.foreign) {
-                        report_passed_over(odd, file, last, None, ledger);
-                    }
-                    let Some(stop) = ended.stop else { continue };
-                    if stop.passed_over {
-                        report_passed_over(&stop, file, last, None, ledger);
-                        continue;
-                    }
-                    if last && stop.tail {
-                        ledger.notes.push(format!(
-                            "{} at byte {}: {}; a killed server leaves such an end, and a restarted one cuts it off",
-                            file.rel, stop.offset, stop.detail
-                        ));
-                    } else {
-                        let detail =
-                            format!("{}; a restarted server cuts the log here, the rest of it is lost", stop.detail);
-                        ledger.losses.push(stop.loss(file, detail, None));
-                    }
-                    let rest = self.files.late.get(i + 1..).unwrap_or_default();
-                    let why = format!("a restarted server deletes it, since {} is damaged", file.rel);
-                    self.beyond(Log::Late, (late + i + 1, rest), &why, replay, ledger)?;
-                    break;
-                }
-            }
-        }
-        let why = "segments before it are missing, and a server does not start on that";
-        self.beyond(Log::Late, (late + self.files.late.len(), &self.files.late_beyond), why, replay, ledger)
-    }
-
-    /// Reads one segment to its end, or as far as it can be read.
-    fn segment(
-        &self,
-        file: &LogFile,
-        log: Log,
-        budget: &mut u64,
-        mut apply: impl FnMut(units::Unit) + Send,
-    ) -> Result<Ended> {
-        let bytes = match FileBytes::open(&file.path, self.mode) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::Permission => return Err(e),
-            Err(e) => {
-                let detail = unreadable(file.rel.clone(), &e).detail;
-                let stop = Some(Stop { offset: 0, kind: e.kind(), detail, tail: false, passed_over: false });
-                return Ok(Ended { stop, blank: None, foreign: None, print: None });
-            }
-        };
-        let print = bytes.first().is_some_and(|b| *b != 0).then(|| {
-            let start = bytes.get(..PAGE_LEN).unwrap_or(&bytes);
-            (bytes.len() as u64, crc32c(start))
-        });
-        let (mut stop, mut foreign) = (None, None);
-        let silent = read_segment(&bytes, log, MAX_RECORD, |mut unit| {
-            let odd = |r: &&units::Read| matches!(r.entry, Entry::Foreign | Entry::Unknown);
-            if foreign.is_none() {
-                foreign = unit.records.iter().find(odd).map(|r| (r.offset, r.kind, matches!(r.entry, Entry::Unknown)));
-            }
-            let used = unit.records.iter().map(|r| r.len).sum();
-            let fault = unit.fault.take();
-            match budget.checked_sub(used) {
-                Some(left) => *budget = left,
-                None => {
-                    let offset = unit.records.first().map_or(0, |r| r.offset);
-                    let detail = format!("the log unfolds to more than {MAX_RATIO} times its bytes");
-                    stop = Some(Stop { offset, kind: ErrorKind::Malformed, detail, tail: false, passed_over: false });
-                    return false;
-                }
-            }
-            if let Some(f) = fault {
-                // Something else that was put here does not look like a log that was cut off.
-                let (fault, tail) = (f.fault, f.tail && head_chunks::check_header(&bytes).is_err());
-                stop = Some(Stop {
-                    offset: fault.offset,
-                    kind: fault.error_kind(),
-                    detail: fault.to_string(),
-                    tail,
-                    passed_over: false,
-                });
-            }
-            apply(unit);
-            stop.is_none()
-        });
-        if let (None, Some(offset)) = (&stop, silent.unfinished) {
-            let detail = "a record without an end, zeros behind it".to_owned();
-            stop = Some(Stop { offset, kind: ErrorKind::Truncated, detail, tail: true, passed_over: true });
-        }
-        let blank = silent.blank.map(|b| {
-            let detail = "zeros where records should be".to_owned();
-            Stop { offset: b.offset, kind: ErrorKind::Malformed, detail, tail: !b.followed, passed_over: true }
-        });
-        let foreign = foreign.map(|(offset, kind, unknown)| {
-            let (error, what) = match unknown {
-                true => (ErrorKind::Unsupported, "which is not known: what it and others like it hold is not read"),
-                false => (
-                    ErrorKind::Malformed,
-                    "which this log never has: another file lies in its place, and what it held is lost",
-                ),
-            };
-            let detail = format!("a record of type {kind}, {what}");
-            Stop { offset, kind: error, detail, tail: false, passed_over: true }
-        });
-        Ok(Ended { stop, blank, foreign, print })
-    }
-
-    /// Segments that a server does not come to: a loss for each, with what it holds.
-    fn beyond(
-        &self,
-        log: Log,
-        (first, files): (usize, &[LogFile]),
-        why: &str,
-        replay: &mut Replay<'_>,
-        ledger: &mut Ledger,
-    ) -> Result<()> {
-        let cutoff = if log == Log::Late { i64::MIN } else { replay.cutoff() };
-        for (i, file) in files.iter().enumerate() {
-            let mut held = Outline::default();
-            let mut budget = file.len.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES);
-            replay.reads(first + i);
-            let ended = self.segment(file, log, &mut budget, |unit| {
-                for s in unit.samples.iter().filter(|s| s.t_ms >= cutoff) {
-                    held.add(s.t_ms, false);
-                }
-                for r in &unit.records {
-                    if let Entry::Histograms(list, _) = &r.entry {
-                        list.iter().filter(|h| h.sample.t_ms >= cutoff).for_each(|h| held.add(h.sample.t_ms, true));
-                    }
-                }
-                replay.pass_over(unit);
-            })?;
-            let whole = ended.stop.is_none() && ended.blank.is_none();
-            if held.samples() == 0 && whole {
-                continue;
-            }
-            ledger.losses.push(Loss {
-                file: file.rel.clone(),
-                offset: None,
-                kind: ErrorKind::Malformed,
-                detail: why.to_owned(),
-                series: None,
-                interval: if whole { held.interval } else { None },
-                samples: whole.then_some(held.samples()),
-            });
-        }
-        Ok(())
-    }
-}
-
-/// How reading a segment ended.
-struct Ended {
-    stop: Option<Stop>,
-    /// Zeros that were passed over.
-    blank: Option<Stop>,
-    /// A record that belongs elsewhere.
-    foreign: Option<Stop>,
-    /// Length and checksum of the first page; `None` where nothing is in it.
-    print: Option<(u64, u32)>,
-}
-
-/// Files of the logs that are equal: one of them lies in the place of another one.
-#[derive(Default)]
-struct Twins(BTreeMap<(u64, u32), String>);
-
-impl Twins {
-    fn look_at(&mut self, file: &LogFile, print: Option<(u64, u32)>, since: Option<Interval>, ledger: &mut Ledger) {
-        let Some(first) = print.and_then(|p| self.0.insert(p, file.rel.clone())) else { return };
-        ledger.losses.push(Loss {
-            file: file.rel.clone(),
-            offset: None,
-            kind: ErrorKind::Malformed,
-            detail: format!(
-                "it is the same as {first}, so one of them lies in the place of another file, which is lost"
-            ),
-            series: None,
-            interval: since,
-            samples: None,
-        });
-    }
-}
-
-/// Why a segment is not read on.
-struct Stop {
-    offset: u64,
-    kind: ErrorKind,
-    detail: String,
-    tail: bool,
-    /// A server does not notice and reads the next segment.
-    passed_over: bool,
-}
-
-/// A record without an end, or zeros: what a killed server leaves in its last segment, a loss anywhere else.
-fn report_passed_over(stop: &Stop, file: &LogFile, last: bool, since: Option<Interval>, ledger: &mut Ledger) {
-    if last && stop.tail {
-        ledger.notes.push(format!(
-            "{} at byte {}: {}; a killed server leaves such an end, and a restarted one passes over it",
-            file.rel, stop.offset, stop.detail
-        ));
-    } else {
-        let detail = format!("{}; a server passes over it without a word", stop.detail);
-        ledger.losses.push(stop.loss(file, detail, since));
-    }
-}
-
-impl Stop {
-    fn loss(&self, file: &LogFile, detail: String, interval: Option<Interval>) -> Loss {
-        Loss {
-            file: file.rel.clone(),
-            offset: Some(self.offset),
-            kind: self.kind,
-            detail,
-            series: None,
-            interval,
-            samples: None,
-        }
-    }
 }
 
 /// Whether a folder has what a head is made of.

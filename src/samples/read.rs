@@ -2,7 +2,6 @@
 
 use super::{Kinds, LoadedSeries, MemberCount, Reader};
 use crate::head::HeadSeries;
-use crate::loss::Loss;
 use crate::series::{Member, MergedSeries};
 use crate::source::{Part, Source};
 use crate::time::Interval;
@@ -216,15 +215,7 @@ impl PartReader<'_, '_> {
             Ok(slice) => {
                 count.add(chunk.encoding, chunk.samples, slice.len + 1);
                 let decoded = chunkenc::decode(&slice, wanted, &mut run);
-                decoded.err().map(|fault| Loss {
-                    file: head.chunk_file(chunk),
-                    offset: Some(fault.offset),
-                    kind: fault.error_kind(),
-                    detail: fault.to_string(),
-                    series: Some(series.labels.clone()),
-                    interval: Some(chunk.interval()),
-                    samples: Some(chunk.samples),
-                })
+                decoded.err().map(|f| head.chunk_loss(series, chunk, f.offset, f.error_kind(), f.to_string()))
             }
             Err(loss) => Some(*loss),
         };
