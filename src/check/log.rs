@@ -380,12 +380,7 @@ fn entries(raw: &RawRecord<'_>, buffer: &mut Vec<u8>, s: &mut Segment, counts: &
             let used = &mut s.used;
             counts.samples += record::for_each_sample(bytes, |one| *used.entry(one.reference).or_default() += 1)?;
         }
-        types::HISTOGRAMS
-        | types::FLOAT_HISTOGRAMS
-        | types::CUSTOM_HISTOGRAMS
-        | types::CUSTOM_FLOAT_HISTOGRAMS
-        | types::HISTOGRAMS_V2
-        | types::FLOAT_HISTOGRAMS_V2 => {
+        _ if types::ALL_HISTOGRAMS.contains(&found) => {
             let mut out = Vec::new();
             counts.unknown_schema += record::histograms(bytes, &mut out)?;
             counts.histograms += out.len() as u64;

@@ -160,12 +160,7 @@ fn entry(bytes: &[u8], kind: u8, log: Log, samples: &mut Vec<SampleRecord>) -> R
             }
             Entry::Samples(before..samples.len())
         }
-        types::HISTOGRAMS
-        | types::FLOAT_HISTOGRAMS
-        | types::CUSTOM_HISTOGRAMS
-        | types::CUSTOM_FLOAT_HISTOGRAMS
-        | types::HISTOGRAMS_V2
-        | types::FLOAT_HISTOGRAMS_V2 => {
+        _ if types::ALL_HISTOGRAMS.contains(&kind) => {
             let mut out = Vec::new();
             let skipped = record::histograms(bytes, &mut out)?;
             Entry::Histograms(out, skipped)

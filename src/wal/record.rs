@@ -46,6 +46,10 @@ pub mod types {
     /// The time before which a checkpoint holds nothing (3.16).
     pub const MIN_VALID_TIME: u8 = 14;
 
+    /// The types of records of native histograms.
+    pub const ALL_HISTOGRAMS: [u8; 6] =
+        [HISTOGRAMS, FLOAT_HISTOGRAMS, CUSTOM_HISTOGRAMS, CUSTOM_FLOAT_HISTOGRAMS, HISTOGRAMS_V2, FLOAT_HISTOGRAMS_V2];
+
     /// The name of a type as upstream prints it; `None` for a type that is skipped.
     pub fn name(record_type: u8) -> Option<&'static str> {
         Some(match record_type {
@@ -397,7 +401,7 @@ pub fn check(record: &[u8]) -> Result<u64, Fault> {
         types::EXEMPLARS => each_exemplar(record, |_| count += 1)?,
         types::MMAP_MARKERS => each_marker(record, |_| count += 1)?,
         types::METADATA => each_metadata(record, |_| count += 1)?,
-        found if histogram::is_type(found) => {
+        found if types::ALL_HISTOGRAMS.contains(&found) => {
             histogram::each(record, |_| count += 1)?;
         }
         types::MIN_VALID_TIME => {

@@ -26,19 +26,6 @@ pub(in crate::wal) enum Kind {
     Float,
 }
 
-const TYPES: [u8; 6] = [
-    types::HISTOGRAMS,
-    types::FLOAT_HISTOGRAMS,
-    types::CUSTOM_HISTOGRAMS,
-    types::CUSTOM_FLOAT_HISTOGRAMS,
-    types::HISTOGRAMS_V2,
-    types::FLOAT_HISTOGRAMS_V2,
-];
-
-pub(super) fn is_type(found: u8) -> bool {
-    TYPES.contains(&found)
-}
-
 /// Appends the histograms of a record of type 7 to 10, 12 or 13. The number is that of histograms whose schema is not
 /// known, which are left out, as a server does.
 ///
@@ -54,7 +41,7 @@ pub fn histograms(record: &[u8], out: &mut Vec<HistogramRecord>) -> Result<u64, 
 }
 
 pub(super) fn each(record: &[u8], mut f: impl FnMut(HistogramRecord)) -> Result<u64, Fault> {
-    let (found, mut cursor) = open(record, &TYPES)?;
+    let (found, mut cursor) = open(record, &types::ALL_HISTOGRAMS)?;
     let kind = match found {
         types::HISTOGRAMS | types::CUSTOM_HISTOGRAMS | types::HISTOGRAMS_V2 => Kind::Int,
         _ => Kind::Float,
