@@ -14,8 +14,9 @@ use promproof::tsdb::chunks::ChunkSlice;
 use promproof::windows::inventory::{encodings, take};
 
 use crate::expected::{Equal, compare};
+use crate::random::Random;
 use crate::support::fixture_sets;
-use crate::xor2::{BitWriter, Random, WHOLE, Window};
+use crate::xor2::{BitWriter, WHOLE, Window};
 
 #[test]
 fn every_histogram_and_start_timestamp_is_what_prometheus_reads() {

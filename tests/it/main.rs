@@ -27,6 +27,8 @@ mod golden;
 mod histograms;
 /// Directories of servers that were killed, and what restarted ones serve.
 mod killed;
+/// Chance from a seed.
+mod random;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.
 mod roundtrip;
 /// Answers of real servers, bit for bit.
@@ -35,6 +37,7 @@ mod servers;
 mod support;
 /// House rules that the compiler does not check.
 mod tidy;
+/// Every sample on disk, and what becomes of it.
 mod union;
 /// Logs, head chunks and chunk snapshots: what lies on disk.
 mod wal;

@@ -20,6 +20,8 @@ use promproof::tsdb::meta::Parent;
 use promproof::tsdb::write::{BlockWriter, Compaction, RawChunk, XorEncoder};
 use promproof::tsdb::{BlockMeta, Ulid};
 
+use crate::random::Random;
+
 /// The decoder under test, with `behind` following the chunk as the rest of a segment would.
 fn decoded(data: &[u8], behind: &[u8]) -> Option<Samples> {
     let window = [data, behind].concat();
@@ -104,26 +106,6 @@ fn decoded_bit_by_bit(data: &[u8]) -> Option<Samples> {
     Some(out)
 }
 
-/// SplitMix64: the same chunks in every run.
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end as u64) as usize
-    }
-
-    fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.bits() as u8).collect()
-    }
-}
-
 /// Samples of all kinds: counters and buckets with narrow windows, gauges, bit patterns, jumps in time, stale markers.
 fn some_samples(r: &mut Random) -> Vec<(i64, u64)> {
     let count = [0, 1, 2, 3, 40, 120, 120, 300, 1500][r.below(9)];
@@ -183,37 +165,12 @@ fn looking_ahead_and_bit_by_bit_agree_on_any_bytes() {
             1 => {
                 let n = 12 + r.below(200);
                 let count = (r.below(3 * n) as u16).to_be_bytes();
-                let bytes = (0..n).map(|_| (r.bits() & r.bits() & r.bits()) as u8);
-                count.into_iter().chain(bytes).collect()
+                [&count[..], &r.few_ones(n)].concat()
             }
             _ => encoded(&some_samples(&mut r)),
         };
-        match i % 4 {
-            1 => data.truncate(r.below(data.len() + 1)),
-            2 => {
-                for _ in 0..1 + r.below(4) {
-                    let at = r.below(data.len());
-                    data[at] ^= 1 << r.below(8);
-                }
-            }
-            3 => {
-                // Another count, or a stretch of other bytes.
-                if r.below(2) == 0 {
-                    data[1] = data[1].wrapping_add(1 + r.below(3) as u8);
-                } else {
-                    let at = r.below(data.len());
-                    let n = r.below(12).min(data.len() - at);
-                    let other = r.bytes(n);
-                    data[at..at + n].copy_from_slice(&other);
-                }
-            }
-            _ => {}
-        }
-        let behind = match i % 3 {
-            0 => &[],
-            1 => &behind[..r.below(40)],
-            _ => &behind[..r.below(4097)],
-        };
+        r.damage(i, &mut data);
+        let behind = r.start_of(i, &behind);
         let expected = decoded_bit_by_bit(&data);
         if expected.is_some() {
             good += 1;

@@ -6,6 +6,8 @@ use promproof::sample::{STALE_NAN_BITS, Samples};
 use promproof::tsdb::chunkenc::xor2;
 use promproof::tsdb::chunks::ChunkSlice;
 
+use crate::random::Random;
+
 /// A sample: time, value bits, start timestamp (0 is none).
 type Sample = (i64, u64, i64);
 
@@ -138,31 +140,6 @@ fn decoded_bit_by_bit(data: &[u8]) -> Option<Vec<Sample>> {
         out.push((t, if matches!(change, Change::Stale) { STALE_NAN_BITS } else { base }, start));
     }
     Some(out)
-}
-
-/// SplitMix64: the same chunks in every run.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ z >> 31
-    }
-
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.bits() % end as u64) as usize
-    }
-
-    pub(crate) fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.bits() as u8).collect()
-    }
-
-    /// True once in `n`.
-    pub(crate) fn once_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
 }
 
 /// Writes bits, and fields in any form that a reader has to take.
@@ -410,8 +387,7 @@ fn looking_ahead_and_bit_by_bit_agree_on_any_bytes() {
             1 => {
                 let n = 12 + r.below(200);
                 let count = (r.below(6 * n) as u16).to_be_bytes();
-                let bytes = (0..n).map(|_| (r.bits() & r.bits() & r.bits()) as u8);
-                count.into_iter().chain(bytes).collect()
+                [&count[..], &r.few_ones(n)].concat()
             }
             _ => {
                 let samples = some_samples(&mut r);
@@ -420,32 +396,8 @@ fn looking_ahead_and_bit_by_bit_agree_on_any_bytes() {
                 data
             }
         };
-        match i % 4 {
-            1 => data.truncate(r.below(data.len() + 1)),
-            2 => {
-                for _ in 0..1 + r.below(4) {
-                    let at = r.below(data.len());
-                    data[at] ^= 1 << r.below(8);
-                }
-            }
-            3 => {
-                // Another count, or a stretch of other bytes.
-                if r.once_in(2) {
-                    data[1] = data[1].wrapping_add(1 + r.below(3) as u8);
-                } else {
-                    let at = r.below(data.len());
-                    let n = r.below(12).min(data.len() - at);
-                    let other = r.bytes(n);
-                    data[at..at + n].copy_from_slice(&other);
-                }
-            }
-            _ => {}
-        }
-        let behind = match i % 3 {
-            0 => &[],
-            1 => &behind[..r.below(40)],
-            _ => &behind[..r.below(4097)],
-        };
+        r.damage(i, &mut data);
+        let behind = r.start_of(i, &behind);
         let expected = decoded_bit_by_bit(&data);
         if expected.is_some() {
             good += 1;
