@@ -63,13 +63,15 @@ impl Common {
                 ProgressMode::Never => false,
                 ProgressMode::Auto => args.sources.len() > 1 && std::io::stderr().is_terminal(),
             };
+        let semantics = SemanticsChoice::parse(&args.semantics)?;
         Ok(Common {
-            semantics: SemanticsChoice::parse(&args.semantics)?,
+            semantics,
             merge: args.merge,
             open: OpenOptions {
                 read_mode: if args.no_mmap { ReadMode::Read } else { ReadMode::Map },
                 root: args.root.clone(),
                 wanted: Vec::new(),
+                release: semantics.release(),
                 archive: archive_limits(args)?,
             },
             output: args.output.clone(),

@@ -44,6 +44,8 @@ pub struct OpenOptions {
     pub root: Option<PathBuf>,
     /// The series that will be asked for. The logs of a head are read once for these, and again for any other.
     pub wanted: Vec<Selector>,
+    /// Whose rules a head is replayed by at first; the newest without one. [`Source::follow`] changes it.
+    pub release: Option<PromVersion>,
     /// The most that an archive may cost, and where it is unpacked.
     pub archive: Limits,
 }
@@ -248,7 +250,7 @@ impl Source {
             files,
             &HeadOptions {
                 read_mode: options.read_mode,
-                rules: ReplayRules::of(NEWEST),
+                rules: ReplayRules::of(options.release.unwrap_or(NEWEST)),
                 cutoff: cut_from_the_head.map(|b| b.block.meta.max_time_ms).max().unwrap_or(i64::MIN),
                 chunk_range_ms: head::chunk_range_of(self.blocks.iter().map(|b| &b.block.meta)),
                 keep: &keep,

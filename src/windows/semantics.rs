@@ -21,6 +21,14 @@ pub enum SemanticsChoice {
 }
 
 impl SemanticsChoice {
+    /// The release that is asked for by name, as far as its rules are known.
+    pub fn release(self) -> Option<PromVersion> {
+        match self {
+            SemanticsChoice::Prometheus(version) => Some(version.known().unwrap_or(NEWEST)),
+            SemanticsChoice::Auto | SemanticsChoice::Counted => None,
+        }
+    }
+
     /// Reads `auto`, `counted` or `prometheus-MAJOR.MINOR`.
     pub fn parse(text: &str) -> Result<SemanticsChoice> {
         match text {
@@ -71,8 +79,8 @@ impl Semantics {
 
 /// The release whose rules the source itself follows: how a head is replayed and in which order parts are merged.
 pub fn storage_release(choice: SemanticsChoice, source: &Source) -> PromVersion {
-    if let SemanticsChoice::Prometheus(version) = choice {
-        return version.known().unwrap_or(NEWEST);
+    if let Some(release) = choice.release() {
+        return release;
     }
     source
         .interval()
