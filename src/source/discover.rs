@@ -150,6 +150,10 @@ fn search(
     };
     for entry in listed {
         let entry = entry.map_err(|e| Error::io(dir, "list it", &e))?;
+        // What macOS puts beside the files of an archive looks like them and holds none of their bytes.
+        if entry.file_name() == "__MACOSX" {
+            continue;
+        }
         // Links are not followed: a loop would never end, and a link may lead out of the SOURCE.
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             below.push(entry.path());

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::Source;
+use crate::error::ErrorKind;
+use crate::loss::Loss;
 use crate::tsdb::ulid::Ulid;
 
 /// Adds a note for everything that is no data or no part of these data.
@@ -33,11 +35,37 @@ pub(super) fn report(root: &Path, source: &mut Source) {
                 source.ledger.notes.push(format!("{printable} has a block's name and is no folder; it was not read"));
             }
         } else if root.join(&name).join("meta.json").is_file() && root.join(&name).join("index").is_file() {
-            source.ledger.notes.push(format!(
-                "{printable} holds a block, but its name is no ULID; a server skips it, and so does this answer"
-            ));
+            misnamed_block(&root.join(&name), &name, source);
         } else if name.starts_with("chunk_snapshot.") {
             source.ledger.notes.push(format!("{printable} repeats what the log holds and was not read"));
         }
     }
+}
+
+/// A block in a folder whose name is no ULID: a server skips it. What it holds is lost, unless the same block is served
+/// under its own name or went into another one.
+fn misnamed_block(dir: &Path, name: &str, source: &mut Source) {
+    let said = "holds a block, but its name is no ULID; a server skips it, and so does this answer";
+    let Ok(meta) = super::read_meta(dir) else {
+        source.ledger.notes.push(format!("{} {said}", crate::labels::printable(name)));
+        return;
+    };
+    let served = source.blocks.iter().map(|b| &b.block.meta);
+    let known = served.clone().any(|m| m.ulid == meta.ulid || m.compaction_parents().contains(&meta.ulid));
+    if known || source.shadowed.iter().any(|s| s.ulid == meta.ulid) {
+        source
+            .ledger
+            .notes
+            .push(format!("{} {said}; its samples are in a block that is served", crate::labels::printable(name)));
+        return;
+    }
+    source.ledger.losses.push(Loss {
+        file: format!("{name}/meta.json"),
+        offset: None,
+        kind: ErrorKind::Missing,
+        detail: format!("the folder {said}; rename a copy of it to {} to have it read", meta.ulid),
+        series: None,
+        interval: Some(meta.interval()),
+        samples: meta.stats.samples,
+    });
 }

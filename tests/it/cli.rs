@@ -431,6 +431,25 @@ fn a_damaged_log_is_listed_with_the_time_it_may_cover() {
     assert_eq!(json(&later)["losses"][0]["file"], "wal/00000000");
 }
 
+/// Found by a stranger: the copy of a folder that was renamed by hand was a note, and its time an outage.
+#[test]
+fn a_block_under_a_wrong_name_is_a_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("data");
+    copy_tree(&live(), &source);
+    let block =
+        std::fs::read_dir(&source).unwrap().map(|e| e.unwrap().path()).find(|p| p.join("index").is_file()).unwrap();
+    std::fs::rename(&block, source.join(format!("{} (1)", block.file_name().unwrap().to_str().unwrap()))).unwrap();
+    let output = run(&["inspect", &p(&source), "--format", "json"]);
+    let losses = json(&output)["losses"].as_array().unwrap().clone();
+    assert_eq!(status(&output), 3);
+    let loss = losses.iter().find(|l| l["file"].as_str().unwrap().ends_with(" (1)/meta.json")).unwrap();
+    assert!(loss["start"].is_string() && loss["samples"].is_u64(), "{loss}");
+    // Beside the block itself it is a copy, and costs nothing.
+    copy_tree(&source.join(format!("{} (1)", block.file_name().unwrap().to_str().unwrap())), &block);
+    assert_eq!(json(&run(&["inspect", &p(&source), "--format", "json"]))["losses"], serde_json::json!([]));
+}
+
 #[test]
 fn several_roots_are_listed_with_the_flag_that_chooses() {
     let output = run(&["availability", &p(&fixtures().join("servers/live-2.53"))]);
