@@ -23,7 +23,8 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::head::HeadFiles;
 use crate::raw::ReadMode;
 use crate::source::{Place, RootKind};
 use crate::tsdb::ulid::Ulid;
@@ -71,6 +72,7 @@ pub fn check(place: &Place, mode: ReadMode) -> Result<Checked> {
         RootKind::Tsdb => {
             let entries = list(&place.root, "")?;
             root(entries, true, mode, &mut files);
+            missing(&place.root, mode, &mut files);
         }
     }
     for file in &mut files {
@@ -78,6 +80,34 @@ pub fn check(place: &Place, mode: ReadMode) -> Result<Checked> {
     }
     files.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(Checked { files })
+}
+
+/// Files of a head that must have been there, where nothing has been said about their folder.
+fn missing(root: &Path, mode: ReadMode, out: &mut Vec<FileVerdict>) {
+    // What cannot be listed has been said.
+    let Ok(files) = HeadFiles::find(root, mode) else { return };
+    for m in files.missing {
+        if out.iter().any(|f| f.state == State::Bad && f.file.starts_with(&m.rel)) {
+            continue;
+        }
+        let kind = match (m.of_any_time, m.rel.contains("checkpoint.")) {
+            (true, _) => FileKind::LateLog,
+            (false, true) => FileKind::Checkpoint,
+            (false, false) => FileKind::Log,
+        };
+        let effect = "the samples that it held are in no answer";
+        let finding = Finding::bad(ErrorKind::Missing, "log", "it is whole", m.detail, effect);
+        let at = match out.iter().position(|f| f.file == m.rel) {
+            Some(at) => at,
+            None => {
+                out.push(FileVerdict::new(m.rel, kind, None));
+                out.len() - 1
+            }
+        };
+        if let Some(verdict) = out.get_mut(at) {
+            verdict.push(finding);
+        }
+    }
 }
 
 const NO_FOLDER: Stumble =
