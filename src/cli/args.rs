@@ -39,7 +39,7 @@ pub struct CommonArgs {
     /// holds one; each is one server
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
-    /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR
+    /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR, from 3.14 with +use-start-timestamps where it is on
     #[arg(long, value_name = "S", default_value = "auto")]
     pub semantics: String,
     /// Read several SOURCEs as parts of one server

@@ -155,12 +155,20 @@ impl HeadFiles {
     fn note_short_segments(&mut self) {
         for (folder, log) in [("wal", &self.segments), ("wbl", &self.late)] {
             let (_, before) = log.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
-            let short = before.iter().filter(|f| !f.len.is_multiple_of(PAGE_LEN as u64));
-            let names: Vec<String> = short.map(|f| f.number.to_string()).collect();
+            let names = |odd: fn(&LogFile) -> bool| {
+                let names: Vec<&str> = before.iter().filter(|f| odd(f)).map(|f| f.rel.as_str()).collect();
+                names.join(", ")
+            };
+            let empty = names(|f| f.len == 0);
+            if !empty.is_empty() {
+                self.ledger.notes.push(format!(
+                    "{folder}: nothing is in {empty}; a server was killed there before it logged anything, or what was in it is gone"
+                ));
+            }
+            let names = names(|f| !f.len.is_multiple_of(PAGE_LEN as u64));
             if !names.is_empty() {
                 self.ledger.notes.push(format!(
-                    "{folder}: segments that end inside a page: {}; a server was killed there, or records behind were cut off",
-                    names.join(", ")
+                    "{folder}: the end lies inside a page of {names}; a server was killed there, or records behind were cut off"
                 ));
             }
         }
