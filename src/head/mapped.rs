@@ -20,6 +20,8 @@ pub(super) struct Mapped {
     pub discarded: Vec<HeadChunk>,
     /// Chunks that end before the head begins: blocks have their samples.
     pub compacted: u64,
+    /// Samples of all chunks in all files, as they claim.
+    pub samples: u64,
     /// What was found, for people.
     pub notes: Vec<String>,
     /// Chunks of an encoding that this release does not know.
@@ -44,7 +46,10 @@ impl Mapped {
             match mapped.try_load(readable, cutoff) {
                 None => {
                     for file in files.get(kept..).unwrap_or_default() {
-                        let _ = head_chunks::walk(&file.bytes, file.number, |c| mapped.discarded.push(c));
+                        let _ = head_chunks::walk(&file.bytes, file.number, |c| {
+                            mapped.samples += c.samples;
+                            mapped.discarded.push(c);
+                        });
                     }
                     return mapped;
                 }
@@ -92,6 +97,7 @@ impl Mapped {
 
     fn take(&mut self, chunk: HeadChunk, cutoff: i64) -> Result<(), HeadChunk> {
         self.last = chunk.reference;
+        self.samples += chunk.samples;
         if !chunk.out_of_order && chunk.max_time_ms < cutoff {
             self.compacted += 1;
             return Ok(());

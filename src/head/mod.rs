@@ -69,10 +69,25 @@ pub struct Physical {
     pub file: String,
     /// Where the record or chunk begins in it.
     pub offset: u64,
-    /// What becomes of them: `stored`, `compacted`, `mapped`, `refused`, `orphan`, `dropped`, `evicted`, `unreached`.
+    /// What becomes of them: `stored`, `compacted`, `mapped`, `refused`, `orphan`, `dropped`, `evicted`,
+    /// `unreached`, `deleted`.
     pub state: &'static str,
     /// The samples.
     pub run: Run,
+}
+
+impl Physical {
+    /// Itself, and apart from it the samples that deletions hide, which are `deleted` instead.
+    pub fn parted(mut self, deleted: &[Interval]) -> impl Iterator<Item = Physical> {
+        let hidden = |t: i64| deleted.iter().any(|d| d.contains(t));
+        let mut gone = Physical { state: "deleted", run: Run::default(), ..self.clone() };
+        if self.run.interval().is_some_and(|i| deleted.iter().any(|d| d.overlaps(&i))) {
+            gone.run = self.run.clone();
+            gone.run.retain(hidden);
+            self.run.retain(|t| !hidden(t));
+        }
+        [self, gone].into_iter().filter(|p| !p.run.is_empty())
+    }
 }
 
 /// The head of one data directory, replayed.
@@ -105,6 +120,8 @@ pub struct Head {
     pub cutoff: i64,
     /// Whether another release would make something else of these files.
     pub depends_on_release: bool,
+    /// Samples in segments that a server does not come to.
+    unreached: u64,
     /// What was odd about the files before any was read.
     found: Ledger,
     /// What was lost or odd.
@@ -129,6 +146,7 @@ impl Head {
             late_times: replayed.late_times,
             cutoff: replayed.cutoff,
             depends_on_release: replayed.depends_on_release,
+            unreached: replayed.unreached,
             mapped,
             rules: options.rules,
             read_mode: options.read_mode,
@@ -268,7 +286,13 @@ impl Head {
         reader.run(&mut replay, &mut Ledger::default())?;
         let (rows, owners) = replay.into_rows();
         let names: Vec<String> = self.files.list().into_iter().map(|(_, rel, _)| rel).collect();
+        let deleted: BTreeMap<&Labels, &[Interval]> =
+            self.series.iter().map(|s| (&s.labels, s.deleted.as_slice())).filter(|(_, d)| !d.is_empty()).collect();
         let mut out: Vec<Physical> = Vec::new();
+        let mut put = |one: Physical| {
+            let hidden = if one.state == "stored" { deleted.get(&one.labels).copied() } else { None };
+            out.extend(one.parted(hidden.unwrap_or_default()));
+        };
         for (labels, row) in rows {
             let mut run = Run::default();
             match row.value {
@@ -277,7 +301,7 @@ impl Head {
             }
             let file = names.get(row.file).cloned().unwrap_or_default();
             let reference = Some(row.reference);
-            out.push(Physical { labels, reference, file, offset: row.offset, state: row.fate.name(), run });
+            put(Physical { labels, reference, file, offset: row.offset, state: row.fate.name(), run });
         }
         let used: BTreeSet<_> =
             self.series.iter().flat_map(|s| s.chunks.iter().chain(&s.late_chunks)).map(|c| c.reference).collect();
@@ -297,7 +321,7 @@ impl Head {
                     (false, false) if !chunk.out_of_order && chunk.max_time_ms < self.cutoff => "compacted",
                     (false, false) => "dropped",
                 };
-                out.push(Physical {
+                put(Physical {
                     labels,
                     reference: Some(chunk.series),
                     file: file.rel.clone(),
@@ -308,6 +332,11 @@ impl Head {
             });
         }
         Ok(out)
+    }
+
+    /// The samples in every file of the head, repetitions, refused and compacted ones included.
+    pub fn physical_samples(&self) -> u64 {
+        self.mapped.samples + self.account.samples + self.late_account.samples + self.unreached
     }
 
     /// The samples of a series, where they were kept.

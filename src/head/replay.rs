@@ -177,6 +177,8 @@ pub(super) struct Replay<'a> {
     /// First and last time in order, and out of order (`Head.MinTime`, `Head.MinOOOTime`).
     pub times: Option<Interval>,
     pub late_times: Option<Interval>,
+    /// Samples in segments that a server does not come to.
+    unreached: u64,
     /// Whether another release would replay these logs to something else.
     pub depends_on_release: bool,
     /// Every logged sample of kept series and of references that nobody explains, where that was asked for.
@@ -262,6 +264,7 @@ impl<'a> Replay<'a> {
             gone: Vec::new(),
             times: None,
             late_times: None,
+            unreached: 0,
             depends_on_release: false,
             trace: None,
         }
@@ -355,20 +358,19 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Only writes down what a log holds that a server does not come to.
+    /// Only counts and writes down what a log holds that a server does not come to.
     pub(super) fn pass_over(&mut self, unit: Unit) {
-        if self.trace.is_none() {
-            return;
-        }
         for read in unit.records {
             self.at_record(read.offset);
             match read.entry {
                 Entry::Samples(range) => {
+                    self.unreached += range.len() as u64;
                     for s in unit.samples.get(range).unwrap_or_default() {
                         self.note(s.reference, Fate::Unreached, Logged::of(s));
                     }
                 }
-                Entry::Histograms(list, _) => {
+                Entry::Histograms(list, skipped) => {
+                    self.unreached += list.len() as u64 + skipped;
                     for h in list {
                         self.note(h.reference, Fate::Unreached, Logged::Histogram(h.sample));
                     }
@@ -772,6 +774,7 @@ impl<'a> Replay<'a> {
             clashes: self.clashes,
             gone: self.gone,
             unlogged,
+            unreached: self.unreached,
             times: self.times,
             late_times: self.late_times,
             cutoff: self.cutoff,
@@ -796,6 +799,8 @@ pub(super) struct Replayed {
     pub gone: Vec<Gone>,
     /// Series with mapped chunks that end behind everything that was logged of them.
     pub unlogged: u64,
+    /// Samples in segments that a server does not come to.
+    pub unreached: u64,
     pub times: Option<Interval>,
     pub late_times: Option<Interval>,
     pub cutoff: i64,

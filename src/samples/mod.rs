@@ -26,7 +26,7 @@ use crate::tsdb::run::Run;
 use exclusive::Budget;
 use logs::Logs;
 
-pub use physical::{PhysicalSeries, physical};
+pub use physical::{PhysicalSeries, physical, physical_beside_blocks};
 
 /// A series with its samples inside some interval, merged from all parts, deletions applied.
 #[derive(Debug, Clone, Default)]

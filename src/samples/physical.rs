@@ -12,6 +12,7 @@ use crate::loss::Ledger;
 use crate::selector::Matcher;
 use crate::source::Source;
 use crate::tsdb::Block;
+use crate::tsdb::chunkenc::{Encoding, claimed_samples};
 use crate::tsdb::run::Run;
 
 /// The samples on disk of one label set, chunk by chunk and record by record, in the order of blocks, logs, mapped chunks.
@@ -51,6 +52,17 @@ pub fn physical(source: &Source, selections: &[&[Matcher]], ledger: &mut Ledger)
     Ok(all.into_iter().map(|(labels, parts)| PhysicalSeries { labels, parts }).collect())
 }
 
+/// How many samples lie on disk in blocks that a server does not serve and in heads, as their headers and records say.
+pub fn physical_beside_blocks(source: &Source) -> u64 {
+    let of = |block: &Block| -> u64 {
+        let entries = block.index.as_ref().map(|index| index.scan().series).unwrap_or_default();
+        let chunks = entries.iter().flat_map(|e| e.chunks.iter().filter_map(|c| block.chunk(e, c).ok()));
+        chunks.filter_map(|c| claimed_samples(Encoding(c.encoding), c.data())).sum()
+    };
+    let shadowed: u64 = source.shadowed.iter().map(|s| of(&s.block)).sum();
+    shadowed + source.heads.iter().map(|h| h.head.physical_samples()).sum::<u64>()
+}
+
 fn of_block(block: &Block, state: &'static str, selections: &[&[Matcher]]) -> (Vec<Physical>, Ledger) {
     let mut ledger = Ledger::default();
     let Some(index) = &block.index else { return (Vec::new(), ledger) };
@@ -63,20 +75,12 @@ fn of_block(block: &Block, state: &'static str, selections: &[&[Matcher]]) -> (V
     let mut out = Vec::new();
     for entry in entries.into_values() {
         let deleted = block.tombstones.of(entry.reference);
-        let is_deleted = |t: i64| deleted.iter().any(|d| d.contains(t));
         for chunk in &entry.chunks {
             let mut run = Run::default();
             block.decode(&entry, chunk, true, &mut run, &mut ledger);
-            let mut gone = run.clone();
-            gone.retain(is_deleted);
-            run.retain(|t| !is_deleted(t));
             let file = block.file(&format!("chunks/{}", chunk.reference.file_name()));
-            for (run, state) in [(run, state), (gone, "deleted")] {
-                if !run.is_empty() {
-                    let (labels, offset) = (entry.labels.clone(), chunk.reference.offset_bytes());
-                    out.push(Physical { labels, reference: None, file: file.clone(), offset, state, run });
-                }
-            }
+            let (labels, offset) = (entry.labels.clone(), chunk.reference.offset_bytes());
+            out.extend(Physical { labels, reference: None, file, offset, state, run }.parted(deleted));
         }
     }
     (out, ledger)

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::labels::METRIC_NAME;
 use crate::loss::Ledger;
-use crate::samples::{EncodingCount, Kinds, LoadedSeries, MemberCount, exclusive_chunks, load_in_batches};
+use crate::samples::{
+    EncodingCount, Kinds, LoadedSeries, MemberCount, exclusive_chunks, load_in_batches, physical_beside_blocks,
+};
 use crate::series::{Member, select};
 use crate::source::{Part, Source};
 use crate::time::Interval;
@@ -145,8 +147,6 @@ pub fn take(source: &Source) -> Inventory {
     });
     let Parts { mut blocks, heads } = parts;
     let in_blocks: u64 = blocks.iter().flat_map(|b| b.count.encodings.values()).map(|e| e.samples).sum();
-    let in_heads: u64 = heads.iter().flat_map(|h| h.count.encodings.values()).map(|e| e.samples).sum();
-    let in_logs: u64 = source.heads.iter().map(|h| h.head.account.samples + h.head.late_account.samples).sum();
     for (b, account) in source.blocks.iter().zip(&mut blocks) {
         if b.block.index.is_some() {
             account.disagreements = disagreements(&b.block, account);
@@ -161,7 +161,7 @@ pub fn take(source: &Source) -> Inventory {
         semantics: span.map(|span| resolve(SemanticsChoice::Auto, source, span)),
         blocks,
         heads,
-        physical: in_blocks + in_heads + in_logs,
+        physical: in_blocks + physical_beside_blocks(source),
         metrics,
         series: selection.series.len() as u64,
         served,

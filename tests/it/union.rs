@@ -6,6 +6,7 @@ use std::path::Path;
 use promproof::loss::Ledger;
 use promproof::samples::{PhysicalSeries, physical};
 use promproof::source::{OpenOptions, Source};
+use promproof::windows::inventory::take;
 
 use crate::expected::full_read;
 use crate::support::{fixture_sets, name, read_json};
@@ -63,6 +64,8 @@ fn every_sample_on_disk_is_in_the_union() {
         if !["stray-entries", "wal-snappy"].contains(&name(&case).rsplit('/').next().unwrap()) {
             assert_eq!(counts(&all), recorded(&case), "{}", case.display());
         }
+        let total: u64 = all.iter().flat_map(|s| &s.parts).map(|p| p.run.len() as u64).sum();
+        assert_eq!(take(&source).physical, total, "{}: `inspect` and the union", case.display());
         // Whatever is served lies on disk with the same bits.
         let (served, _) = full_read(&source);
         let on_disk: BTreeMap<_, _> = all.iter().map(|s| (&s.labels, s)).collect();
