@@ -48,6 +48,13 @@ impl ErrorKind {
             ErrorKind::Ambiguous => "ambiguous",
         }
     }
+
+    /// The kind of that name.
+    pub fn by_name(name: &str) -> Option<ErrorKind> {
+        use ErrorKind::*;
+        let all = [Truncated, Checksum, Malformed, Unsupported, Missing, Io, Permission, Usage, Ambiguous];
+        all.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// Why a command could not run. Displayed as `path at byte N: message` followed by the hint on its own line.

@@ -28,6 +28,8 @@ pub mod wal;
 
 pub mod head;
 
+pub mod dataset;
+
 pub mod archive;
 pub mod source;
 
@@ -36,6 +38,8 @@ pub mod check;
 pub mod series;
 
 pub mod samples;
+
+pub mod convert;
 
 pub mod promql;
 pub mod windows;

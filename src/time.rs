@@ -187,6 +187,12 @@ pub fn parse_duration(text: &str) -> Result<DurationMs> {
     }
 }
 
+/// The day in UTC as `YYYY-MM-DD`, or the time as [`rfc3339`] gives it outside the years that it can write.
+pub fn date(ms: TimestampMs) -> String {
+    let text = rfc3339(ms);
+    text.split_once('T').map_or_else(|| text.clone(), |(date, _)| date.to_owned())
+}
+
 /// RFC 3339 in UTC, with milliseconds only where they are not zero: `2025-11-19T12:00:00Z`, `…:00.250Z`.
 ///
 /// A time outside the years that RFC 3339 can write is given as `<ms> ms`.

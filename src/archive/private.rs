@@ -55,7 +55,7 @@ impl PrivateDir {
         let dir = made.map_err(|e| {
             let error =
                 Error::io(parent.unwrap_or(Path::new("the system's temporary folder")), "make a folder there", &e);
-            error.hint("an archive is unpacked into a private folder; --temp-dir DIR makes it somewhere else")
+            error.hint("an archive is unpacked into a private folder, and --temp-dir DIR makes it somewhere else; a dataset is made beside its place")
         })?;
         existing.insert(dir.path().to_path_buf());
         Ok(PrivateDir { path: dir.path().to_path_buf(), dir: Some(dir) })
@@ -64,6 +64,35 @@ impl PrivateDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets everybody read the folder and gives it the name `target`; what has that name is removed if `replace` says so.
+    pub fn publish(mut self, target: &Path, replace: bool) -> Result<()> {
+        let mut existing = existing();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(&self.path, mode).map_err(|e| Error::io(&self.path, "open it for reading", &e))?;
+        }
+        let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|e| Error::io(to, "put it there", &e));
+        let old = target.with_file_name(format!(
+            "{}.replaced-by-{}",
+            target.file_name().unwrap_or_default().to_string_lossy(),
+            self.path.file_name().unwrap_or_default().to_string_lossy()
+        ));
+        if replace {
+            rename(target, &old)?;
+        }
+        rename(&self.path, target)?;
+        if replace {
+            std::fs::remove_dir_all(&old).map_err(|e| Error::io(&old, "remove it", &e))?;
+        }
+        existing.remove(&self.path);
+        if let Some(dir) = self.dir.take() {
+            let _ = dir.keep();
+        }
+        Ok(())
     }
 
     /// Makes a folder, whose parent exists.

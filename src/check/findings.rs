@@ -31,13 +31,17 @@ pub enum FileKind {
     HeadChunks,
     /// A segment of a chunk snapshot.
     ChunkSnapshot,
+    /// `manifest.json` of a dataset.
+    Manifest,
+    /// A Parquet file of a dataset.
+    Parquet,
     /// Everything else: no data, or none that a server reads.
     Other,
 }
 
 impl FileKind {
     /// All kinds, in the order in which they are summed up.
-    pub const ALL: [FileKind; 11] = [
+    pub const ALL: [FileKind; 13] = [
         FileKind::Archive,
         FileKind::Meta,
         FileKind::Index,
@@ -48,6 +52,8 @@ impl FileKind {
         FileKind::LateLog,
         FileKind::HeadChunks,
         FileKind::ChunkSnapshot,
+        FileKind::Manifest,
+        FileKind::Parquet,
         FileKind::Other,
     ];
 
@@ -63,6 +69,8 @@ impl FileKind {
             FileKind::LateLog => "out-of-order log segment",
             FileKind::HeadChunks => "head chunks",
             FileKind::ChunkSnapshot => "chunk snapshot segment",
+            FileKind::Manifest => "manifest",
+            FileKind::Parquet => "Parquet file",
             FileKind::Archive => "archive",
             FileKind::Other => "other",
         }
@@ -80,6 +88,8 @@ impl FileKind {
             FileKind::LateLog => "late_log",
             FileKind::HeadChunks => "head_chunks",
             FileKind::ChunkSnapshot => "chunk_snapshot",
+            FileKind::Manifest => "manifest",
+            FileKind::Parquet => "parquet",
             FileKind::Archive => "archive",
             FileKind::Other => "other",
         }

@@ -9,6 +9,7 @@
 mod archive;
 mod block;
 mod chunks;
+mod dataset;
 mod findings;
 mod head_chunks;
 mod index;
@@ -74,6 +75,7 @@ pub fn check(place: &Place, mode: ReadMode) -> Result<Checked> {
             root(entries, true, mode, &mut files);
             missing(&place.root, mode, &mut files);
         }
+        RootKind::Dataset => dataset::walk(&place.root, &mut files)?,
     }
     for file in &mut files {
         file.settle();

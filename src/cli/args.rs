@@ -30,6 +30,13 @@ pub enum Command {
     Check(CheckArgs),
     /// Raw samples of the series that a selector finds
     Dump(DumpArgs),
+    /// A SOURCE as a Parquet dataset, for DuckDB, Polars, pyarrow, Spark, DataFusion and promproof itself
+    #[command(mut_arg("output", |a| a
+        .required(true)
+        .value_name("DIR")
+        .help("The folder of the dataset; it appears whole or not at all")))]
+    #[command(mut_arg("force", |a| a.help("Let --output replace an existing dataset")))]
+    Convert(ConvertArgs),
 }
 
 /// What every command takes.
@@ -109,7 +116,8 @@ pub enum When {
 /// How to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProgressMode {
-    /// Lines on a terminal, where there are several SOURCEs
+    /// On a terminal a line per SOURCE where there are several, and a bar for a conversion; else a line every 30 s of a
+    /// conversion
     Auto,
     /// Lines always
     Plain,
@@ -307,6 +315,66 @@ pub struct CheckArgs {
     /// Format of the verdicts
     #[arg(long, value_enum, default_value_t = InspectFormat::Text)]
     pub format: InspectFormat,
+}
+
+/// `promproof convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// Series to convert, as a PromQL selector; may be repeated (default: all)
+    #[arg(long = "match", value_name = "SEL")]
+    pub matches: Vec<String>,
+    /// First time to convert, included (default: the first)
+    #[arg(long, value_name = "T")]
+    pub start: Option<String>,
+    /// Last time to convert, included (default: the last)
+    #[arg(long, value_name = "T")]
+    pub end: Option<String>,
+    /// One value column, or integers over a power of ten beside it: less than half of the size
+    #[arg(long, value_enum, default_value_t = LayoutArg::Simple)]
+    pub layout: LayoutArg,
+    /// Folders of samples: none, or one per day of UTC, which makes questions about a short time fast
+    #[arg(long, value_enum, default_value_t = PartitionArg::None)]
+    pub partition: PartitionArg,
+    /// What a restarted server serves, or every sample on disk with its origin
+    #[arg(long, value_enum, default_value_t = View::Served)]
+    pub view: View,
+    /// Convert part I of N, counted from 0, into DIR/shard-IIIII-of-NNNNN; all parts together are one SOURCE
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Memory to stay below
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    pub memory_limit: String,
+    /// Figures about the conversion on standard error at the end
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub stats: Option<StatsFormat>,
+}
+
+/// Layouts of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LayoutArg {
+    /// All values in `value`
+    Simple,
+    /// In `value_int` and `div` where they give back the same bits
+    Compact,
+}
+
+/// Folders of samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartitionArg {
+    /// No folders
+    None,
+    /// One per day of UTC
+    Day,
+}
+
+/// Formats of the figures about a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// One JSON document
+    Json,
 }
 
 /// `promproof dump`.

@@ -5,7 +5,7 @@ use crate::cli::each_source;
 use crate::cli::output::Reports;
 use crate::cli::plan::{self, Common};
 use crate::error::Result;
-use crate::report::{availability_json, availability_row, availability_text, provenance};
+use crate::report::{availability_json, availability_row, availability_text};
 use crate::verdict::availability::judge;
 use crate::windows::availability::evaluate;
 use crate::windows::newest::default_end;
@@ -23,7 +23,7 @@ pub fn run(args: AvailabilityArgs) -> Result<u8> {
         let judgement = judge(&answer, plan.requirement);
         reports.add(
             || availability_text::report(&source.title(), &answer, &judgement, trailing, args.explain, common.style),
-            || Ok(availability_json::document(&answer, &judgement, provenance::source(&source, args.digests)?)),
+            || Ok(availability_json::document(&answer, &judgement, source.describe(args.digests)?)),
             || availability_row::row(&source.title(), &answer, &judgement),
         )?;
         Ok(judgement.verdict.exit_status())

@@ -34,7 +34,7 @@ const BATCH: usize = 64;
 
 pub fn run(args: DumpArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
-    let interval = plan::dump_interval(&common, args.start.as_deref(), args.end.as_deref())?;
+    let interval = plan::sample_interval(&common, args.start.as_deref(), args.end.as_deref())?;
     let selectors: Vec<Selector> = args.matches.iter().map(|m| Selector::parse(m)).collect::<Result<_>>()?;
     let mut out = Output::open(&common)?;
     if args.format == DumpFormat::Csv {

@@ -6,7 +6,7 @@ use crate::cli::output::Reports;
 use crate::cli::plan::Common;
 use crate::error::Result;
 use crate::report::table::Table;
-use crate::report::{inspect_json, inspect_text, provenance};
+use crate::report::{inspect_json, inspect_text};
 use crate::windows::inventory::take;
 
 pub fn run(args: InspectArgs) -> Result<u8> {
@@ -21,7 +21,7 @@ pub fn run(args: InspectArgs) -> Result<u8> {
         inventory.ledger.check_one_server()?;
         reports.add(
             || inspect_text::report(&source, &inventory, common.style),
-            || Ok(inspect_json::document(&source, &inventory, provenance::source(&source, args.digests)?)),
+            || Ok(inspect_json::document(&source, &inventory, source.describe(args.digests)?)),
             Vec::new,
         )?;
         let whole = inventory.ledger.losses.is_empty() && inventory.blocks.iter().all(|b| b.disagreements.is_empty());

@@ -4,11 +4,13 @@
 mod args;
 mod availability;
 mod check;
+mod convert;
 mod dump;
 mod inspect;
 mod model_updates;
 mod output;
 mod plan;
+mod progress;
 mod signals;
 
 use std::ffi::OsString;
@@ -48,6 +50,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
         args::Command::Inspect(a) => inspect::run(a),
         args::Command::Check(a) => check::run(a),
         args::Command::Dump(a) => dump::run(a),
+        args::Command::Convert(a) => convert::run(a),
     }
 }
 
@@ -66,7 +69,7 @@ fn each_source(common: &plan::Common, wanted: &[Selector], mut answer: impl FnMu
         signals::remove_private_folders();
     }
     let options = OpenOptions { wanted: wanted.to_vec(), ..common.open.clone() };
-    let follow = |source: Source| match source.heads.is_empty() {
+    let follow = |source: Source| match source.heads.is_empty() && source.datasets.is_empty() {
         true => Ok(source),
         false => {
             let release = storage_release(common.semantics, &source);

@@ -5,7 +5,7 @@ use crate::cli::each_source;
 use crate::cli::output::Reports;
 use crate::cli::plan::{self, Common};
 use crate::error::Result;
-use crate::report::{provenance, updates_json, updates_row, updates_text};
+use crate::report::{updates_json, updates_row, updates_text};
 use crate::verdict::updates::judge;
 use crate::windows::newest::default_end;
 use crate::windows::semantics::resolve;
@@ -23,7 +23,7 @@ pub fn run(args: ModelUpdatesArgs) -> Result<u8> {
         let judgement = judge(&answer, plan.requirement);
         reports.add(
             || updates_text::report(&source.title(), &answer, &judgement, within, args.explain, common.style),
-            || Ok(updates_json::document(&answer, &judgement, within, provenance::source(&source, args.digests)?)),
+            || Ok(updates_json::document(&answer, &judgement, within, source.describe(args.digests)?)),
             || updates_row::row(&source.title(), &answer, &judgement),
         )?;
         Ok(judgement.verdict.exit_status())

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use crate::archive::PrivateDir;
 use crate::cli::args::ReportFormat;
 use crate::cli::plan::Common;
+use crate::dataset::MANIFEST;
 use crate::error::{Error, Result};
 use crate::report::table::Table;
 
@@ -36,19 +38,8 @@ impl Output {
         if existing.is_some() && !common.force {
             return Err(Error::usage("the output exists already").at(path).hint("choose another name, or add --force"));
         }
-        let dir = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
-        let target = path.file_name().map_or_else(|| real.clone(), |name| real.join(name));
-        for source in &common.sources {
-            if source.canonicalize().is_ok_and(|s| target.starts_with(s)) {
-                return Err(Error::usage("the output would lie inside a SOURCE, and evidence stays untouched")
-                    .at(path)
-                    .hint("write it somewhere else"));
-            }
-        }
+        let dir = parent(path);
+        keep_out_of_sources(common, path)?;
         let temp = NamedTempFile::new_in(dir).map_err(|e| Error::io(dir, "write there", &e))?;
         Ok(Output::File { writer: BufWriter::new(temp), path: path.clone(), force: common.force })
     }
@@ -83,6 +74,75 @@ impl Output {
                 Ok(())
             }
         }
+    }
+}
+
+/// The folder that a path lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    }
+}
+
+/// Errs where `path` would lie inside a SOURCE.
+fn keep_out_of_sources(common: &Common, path: &Path) -> Result<()> {
+    let dir = parent(path);
+    let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
+    let target = path.file_name().map_or_else(|| real.clone(), |name| real.join(name));
+    if common.sources.iter().any(|source| source.canonicalize().is_ok_and(|s| target.starts_with(s))) {
+        return Err(Error::usage("the output would lie inside a SOURCE, and evidence stays untouched")
+            .at(path)
+            .hint("write it somewhere else"));
+    }
+    Ok(())
+}
+
+/// A dataset under way: a private folder beside its place, which takes its name when it is whole.
+#[derive(Debug)]
+pub struct OutputFolder {
+    private: PrivateDir,
+    target: PathBuf,
+    replace: bool,
+}
+
+impl OutputFolder {
+    /// Makes the private folder, and the folders above `target` that are missing. Errs if something has its name that is no
+    /// dataset, if `--force` is missing, or if it would lie inside a SOURCE.
+    pub fn create(common: &Common, target: &Path) -> Result<OutputFolder> {
+        let existing = std::fs::symlink_metadata(target).ok();
+        let is_dataset = existing.as_ref().is_some_and(|m| m.is_dir() && target.join(MANIFEST).is_file());
+        if existing.is_some() && !is_dataset {
+            return Err(Error::usage("the output exists and is no dataset, so it is not replaced")
+                .at(target)
+                .hint("choose another name"));
+        }
+        if existing.is_some() && !common.force {
+            return Err(Error::usage("the output exists already")
+                .at(target)
+                .hint("choose another name, or add --force"));
+        }
+        let dir = parent(target);
+        if let Some(given) = common.output.as_deref().filter(|given| *given != target) {
+            keep_out_of_sources(common, given)?;
+            std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make it", &e))?;
+        }
+        keep_out_of_sources(common, target)?;
+        Ok(OutputFolder {
+            private: PrivateDir::new(Some(dir))?,
+            target: target.to_path_buf(),
+            replace: existing.is_some(),
+        })
+    }
+
+    /// Where to write meanwhile.
+    pub fn path(&self) -> &Path {
+        self.private.path()
+    }
+
+    /// Gives the folder its name.
+    pub fn publish(self) -> Result<()> {
+        self.private.publish(&self.target, self.replace)
     }
 }
 

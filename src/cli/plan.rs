@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use crate::archive::Limits;
 use crate::cli::args::{
-    AvailabilityArgs, CommonArgs, ModelUpdatesArgs, ProgressMode, ReportFormat, VerdictMode, When, WindowArgs,
+    AvailabilityArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode, ReportFormat,
+    VerdictMode, When, WindowArgs,
 };
+use crate::cli::progress::Shown;
+use crate::dataset::{Layout, Partition};
 use crate::error::{Error, Result};
 use crate::raw::ReadMode;
 use crate::report::style::Style;
@@ -35,6 +38,7 @@ pub struct Common {
     pub style: Style,
     pub quiet: bool,
     progress: bool,
+    progress_mode: ProgressMode,
 }
 
 impl Common {
@@ -79,8 +83,18 @@ impl Common {
             style: Style { color },
             quiet: args.quiet,
             progress,
+            progress_mode: args.progress,
             sources: args.sources.clone(),
         })
+    }
+
+    /// How the progress of one long run is shown.
+    pub fn long_progress(&self) -> Shown {
+        match (self.quiet, self.progress_mode) {
+            (true, _) | (_, ProgressMode::Never) => Shown::Nothing,
+            (_, ProgressMode::Auto) if std::io::stderr().is_terminal() => Shown::Bar,
+            (_, ProgressMode::Auto | ProgressMode::Plain) => Shown::Lines,
+        }
     }
 
     /// A line of progress, where progress is shown.
@@ -304,8 +318,68 @@ pub fn model_updates(common: &Common, args: &ModelUpdatesArgs) -> Result<Updates
     Ok(UpdatesPlan { question, period, requirement: crate::verdict::updates::Requirement { minimum: args.minimum } })
 }
 
-/// The times that `promproof dump` prints, both ends included.
-pub fn dump_interval(common: &Common, start: Option<&str>, end: Option<&str>) -> Result<Interval> {
+/// What `promproof convert` means.
+#[derive(Debug)]
+pub struct ConvertPlan {
+    pub selectors: Vec<Selector>,
+    pub interval: Interval,
+    pub layout: Layout,
+    pub partition: Partition,
+    pub shard: Option<(u32, u32)>,
+    pub memory_limit: u64,
+    /// The folder that the dataset will be.
+    pub target: PathBuf,
+}
+
+/// The least memory that a conversion is content with.
+const LEAST_MEMORY: u64 = 64 << 20;
+
+/// Settles what is converted.
+pub fn convert(common: &Common, args: &ConvertArgs) -> Result<ConvertPlan> {
+    if common.sources.len() > 1 && !common.merge {
+        return Err(Error::usage("one SOURCE makes one dataset")
+            .hint("convert them one by one, or add --merge if they are parts of one server"));
+    }
+    let Some(output) = &common.output else {
+        return Err(Error::usage("--output DIR is needed"));
+    };
+    let shard = args.shard.as_deref().map(shard).transpose()?;
+    let target = match shard {
+        Some((index, count)) => output.join(format!("shard-{index:05}-of-{count:05}")),
+        None => output.clone(),
+    };
+    let memory_limit = size("--memory-limit", &args.memory_limit)?;
+    if memory_limit < LEAST_MEMORY {
+        return Err(Error::usage(format!("--memory-limit {}: at least 64MiB are needed", args.memory_limit)));
+    }
+    Ok(ConvertPlan {
+        selectors: args.matches.iter().map(|m| Selector::parse(m)).collect::<Result<_>>()?,
+        interval: sample_interval(common, args.start.as_deref(), args.end.as_deref())?,
+        layout: match args.layout {
+            LayoutArg::Simple => Layout::Simple,
+            LayoutArg::Compact => Layout::Compact,
+        },
+        partition: match args.partition {
+            PartitionArg::None => Partition::None,
+            PartitionArg::Day => Partition::Day,
+        },
+        shard,
+        memory_limit,
+        target,
+    })
+}
+
+/// `I/N`: part I of N, from 0.
+fn shard(text: &str) -> Result<(u32, u32)> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u32>().ok()?, n.parse::<u32>().ok()?)));
+    parsed.filter(|(i, n)| i < n && *n <= 99_999).ok_or_else(|| {
+        Error::usage(format!("--shard {}: I/N with I from 0 to N-1 is expected", crate::labels::printable(text)))
+            .hint("for three parts write 0/3, 1/3 and 2/3")
+    })
+}
+
+/// The times of samples that a command takes, both ends included.
+pub fn sample_interval(common: &Common, start: Option<&str>, end: Option<&str>) -> Result<Interval> {
     let start = common.time("--start", start)?.unwrap_or(i64::MIN);
     let end = common.time("--end", end)?.unwrap_or(i64::MAX);
     if start > end {

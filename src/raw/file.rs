@@ -49,6 +49,14 @@ impl FileBytes {
         }
     }
 
+    /// Lets the system take back the pages of a map; they are read again when they are touched. So a walk over a large file
+    /// stays small.
+    pub fn release(&self) {
+        if let Inner::Mapped(mapped) = &self.0 {
+            release(mapped);
+        }
+    }
+
     /// Bytes that are in memory already.
     pub fn from_vec(bytes: Vec<u8>) -> FileBytes {
         FileBytes(Inner::Owned(bytes))
@@ -63,6 +71,16 @@ fn map(file: &File) -> std::io::Result<memmap2::Mmap> {
     // survives, since none relies on two reads of one byte being equal for memory safety.
     unsafe { memmap2::MmapOptions::new().map(file) }
 }
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the advice drops pages, which is unsafe for memory that is not a file's")]
+fn release(mapped: &memmap2::Mmap) {
+    // SAFETY: the map is a read-only view of a file, so a dropped page comes back with the file's bytes.
+    let _ = unsafe { mapped.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+}
+
+#[cfg(not(unix))]
+fn release(_mapped: &memmap2::Mmap) {}
 
 impl Deref for FileBytes {
     type Target = [u8];

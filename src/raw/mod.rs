@@ -13,3 +13,8 @@ pub use file::{FileBytes, ReadMode};
 pub fn crc32c(bytes: &[u8]) -> u32 {
     ::crc32c::crc32c(bytes)
 }
+
+/// The CRC-32C of some bytes and then `bytes`, given that of the former.
+pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    ::crc32c::crc32c_append(crc, bytes)
+}

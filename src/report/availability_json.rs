@@ -11,7 +11,7 @@ use crate::windows::counted::CountedWindow;
 use crate::windows::sliding::{Detailed, Sliding, SlidingWindow};
 use crate::windows::targets::Coverage;
 
-/// The document; `source` is [`provenance::source`].
+/// The document; `source` is [`crate::source::Source::describe`].
 pub fn document(a: &Availability, j: &Judgement, source: Value) -> Value {
     let figures = a.deciding();
     let percent = j.percent.unwrap_or(0.0);

@@ -8,7 +8,7 @@ use crate::source::Source;
 use crate::time::rfc3339;
 use crate::windows::inventory::{Inventory, encodings};
 
-/// The document; `provenance_source` is [`provenance::source`].
+/// The document; `provenance_source` is [`crate::source::Source::describe`].
 pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value) -> Value {
     let count = |n: Option<u64>| n.map_or(Value::Null, Value::from);
     let encoding_list = |list: &std::collections::BTreeMap<
@@ -109,6 +109,29 @@ pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value
     put("physical_samples", inventory.physical.into());
     put("blocks", blocks.into());
     put("heads", heads.into());
+    let datasets: Vec<Value> = source
+        .datasets
+        .iter()
+        .zip(&inventory.datasets)
+        .map(|(d, account)| {
+            let m = &d.dataset.manifest;
+            json!({
+                "dataset_id": m.dataset_id,
+                "layout": m.layout,
+                "partition": m.partition,
+                "semantics": m.semantics,
+                "start": m.start_ms.map(rfc3339),
+                "end": m.end_ms.map(rfc3339),
+                "matches": m.matches,
+                "shards": m.shard.map_or(1, |s| s.count),
+                "shards_here": d.dataset.folders.len(),
+                "series": account.series,
+                "float_samples": account.count.floats,
+                "histogram_samples": account.count.histograms,
+            })
+        })
+        .collect();
+    put("datasets", datasets.into());
     let shadowed: Vec<Value> =
         source.shadowed.iter().map(|s| json!({"ulid": s.ulid.to_string(), "directory": s.rel, "why": s.why})).collect();
     put("shadowed_blocks", shadowed.into());

@@ -74,6 +74,23 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
         ]);
     }
     section(&mut out, style, "Head (write-ahead log and mapped chunks):", &table, source.heads.len());
+    let mut table =
+        Table::new(&["dataset", "layout", "partition", "semantics", "shards", "series", "samples", "histograms"]);
+    for (d, account) in source.datasets.iter().zip(&inventory.datasets).take(MOST) {
+        let m = &d.dataset.manifest;
+        let all = m.shard.map_or(1, |s| s.count);
+        table.rows.push(vec![
+            m.dataset_id.chars().take(12).collect(),
+            printable(&m.layout),
+            printable(&m.partition),
+            printable(&m.semantics),
+            format!("{}/{all}", d.dataset.folders.len()),
+            account.series.to_string(),
+            account.count.floats.to_string(),
+            account.count.histograms.to_string(),
+        ]);
+    }
+    section(&mut out, style, "Converted Data:", &table, source.datasets.len());
     let mut table = Table::new(&["encoding", "chunks", "samples", "bytes", "bytes_per_sample"]);
     for (e, c) in encodings(inventory) {
         let per = if c.samples == 0 { "-".to_owned() } else { format!("{:.2}", c.bytes as f64 / c.samples as f64) };

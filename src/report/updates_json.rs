@@ -9,7 +9,7 @@ use crate::time::{DurationMs, isoformat, rfc3339};
 use crate::verdict::updates::Judgement;
 use crate::windows::switches::{ModelSwitch, ModelUpdates};
 
-/// The document; `source` is [`provenance::source`].
+/// The document; `source` is [`crate::source::Source::describe`].
 pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: Value) -> Value {
     let switch = |s: &ModelSwitch| {
         json!({

@@ -20,7 +20,7 @@ pub(super) fn shared_chunks(source: &Source, series: &[MergedSeries]) -> BTreeSe
             x.members.iter().enumerate().flat_map(move |(m, member)| {
                 let (block, chunks) = match member {
                     Member::Block { block, entry } => (*block, entry.chunks.as_slice()),
-                    Member::Head { .. } => (0, &[][..]),
+                    Member::Head { .. } | Member::Dataset { .. } => (0, &[][..]),
                 };
                 chunks.iter().enumerate().map(move |(c, chunk)| (block, chunk.reference, (s, m, c)))
             })
@@ -102,6 +102,23 @@ impl Budget {
     }
 }
 
+/// What is lost with blocks that are overdrawn.
+pub fn losses(source: &Source, overdrawn: &BTreeSet<usize>) -> Vec<Loss> {
+    let blocks = overdrawn.iter().filter_map(|i| source.blocks.get(*i));
+    let loss = |b: &crate::source::SourceBlock| {
+        Loss {
+        file: b.block.file("index"),
+        offset: None,
+        kind: ErrorKind::Malformed,
+        detail: "the chunks that it names hold more samples than the segments have room for, so they share bytes; the block is not used".to_owned(),
+        series: None,
+        interval: b.block.covered.or(Some(b.block.meta.interval())),
+        samples: None,
+    }
+    };
+    blocks.map(loss).collect()
+}
+
 /// The series without the blocks that are overdrawn, each of which becomes a loss.
 pub(super) fn without_blocks(
     source: &Source,
@@ -109,17 +126,7 @@ pub(super) fn without_blocks(
     overdrawn: &BTreeSet<usize>,
     ledger: &mut Ledger,
 ) -> Vec<MergedSeries> {
-    for b in overdrawn.iter().filter_map(|i| source.blocks.get(*i)) {
-        ledger.losses.push(Loss {
-            file: b.block.file("index"),
-            offset: None,
-            kind: ErrorKind::Malformed,
-            detail: "the chunks that it names hold more samples than the segments have room for, so they share bytes; the block is not used".to_owned(),
-            series: None,
-            interval: b.block.covered.or(Some(b.block.meta.interval())),
-            samples: None,
-        });
-    }
+    ledger.losses.extend(losses(source, overdrawn));
     let mut kept = series.to_vec();
     for s in &mut kept {
         s.members.retain(|m| !matches!(m, Member::Block { block, .. } if overdrawn.contains(block)));

@@ -2,6 +2,7 @@
 
 mod chain;
 mod exclusive;
+mod groups;
 mod logs;
 mod physical;
 mod read;
@@ -24,7 +25,11 @@ use crate::tsdb::chunkenc::Encoding;
 use crate::tsdb::chunkenc::histogram::{HistogramSample, ResetHint};
 use crate::tsdb::run::Run;
 use exclusive::Budget;
+use groups::Groups;
 use logs::Logs;
+
+pub use exclusive::losses as overdrawn_losses;
+pub use read::{at_most, logged};
 
 pub use physical::{PhysicalSeries, physical, physical_beside_blocks};
 
@@ -156,18 +161,18 @@ pub fn load_kinds(
     kinds: Kinds,
 ) -> Loaded {
     let series = exclusive_chunks(source, series, &mut ledger);
-    let logs = Logs::fetch(source, &series, interval, reach, &mut ledger);
-    let mut loaded = load_exclusive(source, &logs, &series, interval, reach, kinds);
-    if let Err(overdrawn) = &loaded {
-        let rest = exclusive::without_blocks(source, &series, overdrawn, &mut ledger);
-        loaded = load_exclusive(source, &logs, &rest, interval, reach, kinds);
+    let sweep = Sweep::new(source, kinds);
+    let mut loaded = sweep.batch(&series, interval, reach, &mut ledger).load_all();
+    let overdrawn = sweep.overdrawn();
+    if !overdrawn.is_empty() {
+        let rest = exclusive::without_blocks(source, &series, &overdrawn, &mut ledger);
+        loaded = Sweep::new(source, kinds).batch(&rest, interval, reach, &mut ledger).load_all();
     }
-    let series = loaded.unwrap_or_default();
-    for s in &series {
+    for s in &loaded {
         ledger.absorb(s.ledger.clone());
     }
     ledger.settle();
-    Loaded { series, ledger }
+    Loaded { series: loaded, ledger }
 }
 
 /// The series with each chunk in one of them only, for loading them in batches; a chunk that several name is a loss.
@@ -211,31 +216,69 @@ pub fn load_in_batches<E>(
     Ok(())
 }
 
-/// Loads series in parallel; errs with the blocks whose chunks share bytes.
-fn load_exclusive(
-    source: &Source,
-    logs: &Logs<'_>,
-    series: &[MergedSeries],
+/// Loading many series of a source, batch after batch.
+pub struct Sweep<'a> {
+    source: &'a Source,
+    kinds: Kinds,
+    budget: Budget,
+}
+
+impl<'a> Sweep<'a> {
+    /// Begins with nothing loaded.
+    pub fn new(source: &'a Source, kinds: Kinds) -> Sweep<'a> {
+        Sweep { source, kinds, budget: Budget::of(source) }
+    }
+
+    /// Prepares to load `series`, whose chunks are each in one of them only: reads what their logs have. `interval` is where
+    /// their samples will be asked for.
+    pub fn batch<'b>(
+        &'b self,
+        series: &'b [MergedSeries],
+        interval: Interval,
+        reach: Reach,
+        ledger: &mut Ledger,
+    ) -> Batch<'b> {
+        let logs = Logs::fetch(self.source, series, interval, reach, ledger);
+        let groups = Groups::open(self.source, series, interval, self.kinds);
+        let wanted = series.iter().map(|s| &s.labels).collect();
+        let reader = Reader {
+            source: self.source,
+            logs,
+            groups,
+            kinds: self.kinds,
+            budget: &self.budget,
+            wanted,
+            order: OnceLock::new(),
+        };
+        Batch { reader, series, interval, reach }
+    }
+
+    /// The blocks whose chunks gave more samples than their bytes can hold. What was loaded of them is not to be used.
+    pub fn overdrawn(&self) -> BTreeSet<usize> {
+        self.budget.overdrawn()
+    }
+}
+
+/// Series that are being loaded, on any thread.
+pub struct Batch<'a> {
+    reader: Reader<'a>,
+    series: &'a [MergedSeries],
     interval: Interval,
     reach: Reach,
-    kinds: Kinds,
-) -> Result<Vec<LoadedSeries>, BTreeSet<usize>> {
-    let reader = Reader {
-        source,
-        logs,
-        kinds,
-        budget: Budget::of(source),
-        wanted: series.iter().map(|s| &s.labels).collect(),
-        order: OnceLock::new(),
-    };
-    let load = |s: &MergedSeries| {
-        let mut loaded = reader.load(s, interval, reach);
-        unstored::report(source, s, interval, kinds, &mut loaded);
+}
+
+impl Batch<'_> {
+    /// The series at `position`, over `interval`, which lies inside that of the batch.
+    pub fn load(&self, position: usize, interval: Interval) -> LoadedSeries {
+        let Some(series) = self.series.get(position) else { return LoadedSeries::default() };
+        let mut loaded = self.reader.load(series, interval, self.reach);
+        unstored::report(self.reader.source, series, interval, self.reader.kinds, &mut loaded);
         loaded
-    };
-    let loaded = series.par_iter().map(load).collect();
-    let overdrawn = reader.budget.overdrawn();
-    if overdrawn.is_empty() { Ok(loaded) } else { Err(overdrawn) }
+    }
+
+    fn load_all(&self) -> Vec<LoadedSeries> {
+        (0..self.series.len()).into_par_iter().map(|at| self.load(at, self.interval)).collect()
+    }
 }
 
 /// Loads the floats of one series. Only chunks whose range in the index overlaps what is needed are read; where parts
@@ -249,12 +292,24 @@ pub fn load(source: &Source, series: &MergedSeries, interval: Interval, reach: R
     one
 }
 
+/// The reference of a series in the head, where a head has it.
+pub fn head_reference(source: &Source, series: &MergedSeries) -> Option<u64> {
+    series.members.iter().find_map(|m| match m {
+        Member::Head { head, position, .. } => Some(source.heads.get(*head)?.head.series.get(*position)?.reference.0),
+        Member::Dataset { dataset, position, .. } => {
+            source.datasets.get(*dataset)?.dataset.series.get(*position)?.record.head_reference
+        }
+        Member::Block { .. } => None,
+    })
+}
+
 /// One load: the source and what its parts may still give.
 struct Reader<'a> {
     source: &'a Source,
-    logs: &'a Logs<'a>,
+    logs: Logs<'a>,
+    groups: Groups<'a>,
     kinds: Kinds,
-    budget: Budget,
+    budget: &'a Budget,
     /// The label sets of this load, and the order of their parts in a full read, found when a conflict asks for it.
     wanted: Vec<&'a Labels>,
     order: OnceLock<BTreeMap<Labels, Vec<Part>>>,
@@ -264,7 +319,7 @@ impl Reader<'_> {
     fn load(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
         let mut loaded = LoadedSeries {
             labels: series.labels.clone(),
-            head_reference: self.head_reference(series),
+            head_reference: head_reference(self.source, series),
             ..LoadedSeries::default()
         };
         let mut all = match self.merge_range(series, interval, &mut loaded) {
@@ -310,16 +365,6 @@ impl Reader<'_> {
             _ => None,
         });
         found.map_or(&[], |s| &s.deleted)
-    }
-
-    fn head_reference(&self, series: &MergedSeries) -> Option<u64> {
-        series.members.iter().find_map(|m| match m {
-            Member::Head { head, position, .. } => {
-                let s = self.source.heads.get(*head)?.head.series.get(*position)?;
-                Some(s.reference.0)
-            }
-            Member::Block { .. } => None,
-        })
     }
 
     fn keep(&self, loaded: &mut LoadedSeries, run: Run) {
@@ -382,7 +427,7 @@ impl Reader<'_> {
     fn load_conflicting(&self, series: &MergedSeries, interval: Interval, reach: Reach) -> LoadedSeries {
         let mut loaded = LoadedSeries {
             labels: series.labels.clone(),
-            head_reference: self.head_reference(series),
+            head_reference: head_reference(self.source, series),
             ..LoadedSeries::default()
         };
         let ask = read::Ask { range: Interval::ALL, kinds: Kinds::All, by_chunk: true };
@@ -477,6 +522,7 @@ fn interleaved_at(source: &Source, runs: &[read::PartRun]) -> Option<i64> {
     let origin = |part: Part| match part {
         Part::Block(i) => source.blocks.get(i).map(|b| b.origin),
         Part::Head(i) | Part::Late(i) => source.heads.get(i).map(|h| h.origin),
+        Part::Dataset(i) => source.datasets.get(i).map(|d| d.origin),
     };
     for (i, a) in runs.iter().enumerate() {
         for b in runs.iter().skip(i + 1) {

@@ -1,7 +1,9 @@
 //! Reading the chunks and logged samples of a series, deletions applied.
 
 use super::{Kinds, LoadedSeries, MemberCount, Reader};
+use crate::dataset::SeriesRow;
 use crate::head::HeadSeries;
+use crate::loss::Conflict;
 use crate::series::{Member, MergedSeries};
 use crate::source::{Part, Source};
 use crate::time::Interval;
@@ -60,13 +62,37 @@ pub(super) fn runs(reader: &Reader<'_>, series: &MergedSeries, ask: Ask, loaded:
                     PartReader { reader, ask, loaded, out: &mut out }.head(*head, *position, s);
                 }
             }
+            Member::Dataset { dataset, position, .. } => {
+                let found = reader.source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
+                if let Some(s) = found {
+                    let alone = series.members.len() == 1;
+                    PartReader { reader, ask, loaded, out: &mut out }.dataset(*dataset, s, alone);
+                }
+            }
         }
     }
     out
 }
 
+/// The samples of a series that only logs have, or a dataset's row groups, without reading any: those that a batch of
+/// series holds all at once.
+pub fn logged(source: &Source, series: &MergedSeries) -> u64 {
+    let of = |m: &Member| match m {
+        Member::Block { .. } => 0,
+        Member::Head { head, position, .. } => {
+            let s = source.heads.get(*head).and_then(|h| h.head.series.get(*position));
+            s.map_or(0, |s| s.tail.samples() + s.late.samples())
+        }
+        Member::Dataset { dataset, position, .. } => {
+            let s = source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
+            s.map_or(0, |s| s.record.samples + s.record.histograms)
+        }
+    };
+    series.members.iter().map(of).sum()
+}
+
 /// The most samples that a series may have inside `interval`, roughly, without reading any.
-pub(super) fn at_most(source: &Source, series: &MergedSeries, interval: Interval) -> u64 {
+pub fn at_most(source: &Source, series: &MergedSeries, interval: Interval) -> u64 {
     let of = |m: &Member| match m {
         Member::Block { entry, .. } => {
             entry.chunks.iter().filter(|c| c.interval().overlaps(&interval)).count() as u64 * 120
@@ -77,6 +103,10 @@ pub(super) fn at_most(source: &Source, series: &MergedSeries, interval: Interval
                 let chunks: u64 = s.chunks.iter().chain(&s.late_chunks).map(|c| c.samples).sum();
                 chunks + s.tail.samples() + s.late.samples()
             })
+        }
+        Member::Dataset { dataset, position, .. } => {
+            let s = source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
+            s.map_or(0, |s| s.record.samples + s.record.histograms)
         }
     };
     series.members.iter().map(of).sum()
@@ -156,6 +186,47 @@ impl PartReader<'_, '_> {
                 self.out.runs.push(PartRun { part, rank: 0, open: false, run: std::mem::take(&mut run) });
             }
             run.append(inside);
+        }
+        self.out.runs.push(PartRun { part, rank: 0, open: false, run });
+        self.finish(count);
+    }
+
+    fn dataset(&mut self, at: usize, series: &SeriesRow, alone: bool) {
+        let Some(dataset) = self.reader.source.datasets.get(at).map(|d| &d.dataset) else { return };
+        let (part, range, record) = (Part::Dataset(at), self.ask.range, &series.record);
+        let mut count = MemberCount::new(part);
+        let inside = |i: &&Interval| i.overlaps(&range);
+        self.loaded.holes.extend(record.holes.iter().filter(inside));
+        self.loaded.holes.extend(dataset.unknown());
+        self.loaded.ledger.losses.extend(dataset.outside(range));
+        self.loaded.ledger.losses.extend(series.losses.iter().filter(|l| l.touches(&range)).cloned());
+        let conflicts = record.conflicts.iter().filter(|t| range.contains(**t));
+        let conflict = |t_ms: &i64| Conflict { series: record.labels.clone(), t_ms: *t_ms };
+        self.loaded.ledger.conflicts.extend(conflicts.map(conflict));
+        let mut run = Run::default();
+        for (group, found) in self.reader.groups.of(at, record.id, range) {
+            if group.is_histograms() && self.ask.kinds == Kinds::Floats {
+                // Only other parts could have a float where this one has a histogram.
+                if record.histograms > 0 && !alone {
+                    self.out.passed_over.push(group.times);
+                }
+                continue;
+            }
+            match found {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    let mut inside = Run::default();
+                    inside.extend(found, range);
+                    count.floats += inside.floats.len() as u64;
+                    count.histograms += inside.histograms.len() as u64;
+                    run.append(inside);
+                }
+                Err(loss) => {
+                    self.loaded.holes.push(group.times);
+                    self.loaded.ledger.losses.push(loss.clone());
+                    count.lost_unknown += 1;
+                }
+            }
         }
         self.out.runs.push(PartRun { part, rank: 0, open: false, run });
         self.finish(count);

@@ -1,6 +1,7 @@
 //! What exists: selecting series by matchers and joining one label set across blocks and heads.
 
 mod order;
+mod stream;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::time::Interval;
 use crate::tsdb::index::{ChunkMeta, SeriesEntry};
 
 pub use order::full_read_order;
+pub use stream::SeriesWalk;
 
 /// One label set and every part of the source that has it.
 #[derive(Debug, Clone)]
@@ -43,6 +45,15 @@ pub enum Member {
         /// The times of its chunks and of what only the logs have.
         pieces: Vec<Interval>,
     },
+    /// In a dataset.
+    Dataset {
+        /// Position of the dataset in [`Source::datasets`].
+        dataset: usize,
+        /// Position in [`crate::dataset::Dataset::series`].
+        position: usize,
+        /// The times that its row groups have of it.
+        pieces: Vec<Interval>,
+    },
 }
 
 impl Member {
@@ -51,6 +62,7 @@ impl Member {
         match self {
             Member::Block { block, .. } => Part::Block(*block),
             Member::Head { head, .. } => Part::Head(*head),
+            Member::Dataset { dataset, .. } => Part::Dataset(*dataset),
         }
     }
 
@@ -58,7 +70,7 @@ impl Member {
     pub fn entry(&self) -> Option<&SeriesEntry> {
         match self {
             Member::Block { entry, .. } => Some(entry),
-            Member::Head { .. } => None,
+            Member::Head { .. } | Member::Dataset { .. } => None,
         }
     }
 
@@ -66,7 +78,7 @@ impl Member {
     pub fn pieces(&self) -> impl Iterator<Item = Interval> + '_ {
         let (chunks, pieces) = match self {
             Member::Block { entry, .. } => (entry.chunks.as_slice(), &[][..]),
-            Member::Head { pieces, .. } => (&[][..], pieces.as_slice()),
+            Member::Head { pieces, .. } | Member::Dataset { pieces, .. } => (&[][..], pieces.as_slice()),
         };
         chunks.iter().map(ChunkMeta::interval).chain(pieces.iter().copied())
     }
@@ -127,6 +139,15 @@ pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
             if matchers.iter().all(|m| m.matches(s.labels.get(m.name()))) {
                 let member = Member::Head { head, position, pieces: s.pieces() };
                 merged.entry(s.labels.clone()).or_default().push(member);
+            }
+        }
+    }
+    for (dataset, d) in source.datasets.iter().enumerate() {
+        ledger.losses.extend(d.dataset.beyond(matchers));
+        for (position, s) in d.dataset.series.iter().enumerate() {
+            if matchers.iter().all(|m| m.matches(s.record.labels.get(m.name()))) {
+                let member = Member::Dataset { dataset, position, pieces: d.dataset.pieces(&s.record) };
+                merged.entry(s.record.labels.clone()).or_default().push(member);
             }
         }
     }

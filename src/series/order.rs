@@ -56,6 +56,10 @@ fn labels_of(source: &Source, part: Part) -> Vec<Labels> {
             let index = source.blocks.get(i).and_then(|b| b.block.index.as_ref());
             index.map_or_else(Vec::new, |index| index.scan().series.into_iter().map(|e| e.labels).collect())
         }
+        Part::Dataset(i) => {
+            let series = source.datasets.get(i).map_or(&[][..], |d| d.dataset.series.as_slice());
+            series.iter().map(|s| s.record.labels.clone()).collect()
+        }
         Part::Head(i) | Part::Late(i) => {
             let Some(h) = source.heads.get(i) else { return Vec::new() };
             let late = matches!(part, Part::Late(_));

@@ -84,7 +84,7 @@ fn add(source: &mut Source, kind: RootKind, lost: Lost) {
 fn is_data(kind: RootKind, rel: &Path) -> bool {
     let first = rel.components().next().map(|c| c.as_os_str().to_string_lossy());
     match (kind, first) {
-        (RootKind::Block, _) => true,
+        (RootKind::Block | RootKind::Dataset, _) => true,
         (RootKind::Tsdb, Some(first)) => {
             let is_log =
                 ["wal", "wbl", "chunks_head"].contains(&first.as_ref()) || first.starts_with("chunk_snapshot.");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tsdb::ulid::Ulid;
 
@@ -16,6 +17,8 @@ pub enum RootKind {
     Tsdb,
     /// A single block directory.
     Block,
+    /// A dataset that promproof converted.
+    Dataset,
 }
 
 /// A TSDB root, found and not yet opened.
@@ -80,7 +83,10 @@ pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, 
         }
         return match classify(&root)? {
             Some(kind) => Ok((root, kind, Vec::new())),
-            None => Err(Error::new(ErrorKind::Missing, "--root names a folder without blocks or a log").at(&root)),
+            None => {
+                Err(Error::new(ErrorKind::Missing, "--root names a folder without blocks, a log or a dataset")
+                    .at(&root))
+            }
         };
     }
     if let Some(kind) = classify(path)? {
@@ -96,7 +102,7 @@ pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, 
             format!("no Prometheus data found here or in {folders} folders below"),
         )
         .at(path)
-        .hint("give a snapshot directory (…/snapshots/<name>), a data directory, or one block (a folder with meta.json, index and chunks/)")),
+        .hint("give a snapshot directory (…/snapshots/<name>), a data directory, a dataset (a folder with manifest.json), or one block (a folder with meta.json, index and chunks/)")),
         [(rel, kind)] => {
             let note = format!("data found in {}", rel.display());
             Ok((path.join(rel), *kind, vec![note]))
@@ -117,6 +123,10 @@ pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, 
 
 /// What a folder is by itself; `None` where it is neither.
 fn classify(dir: &Path) -> Result<Option<RootKind>> {
+    // Without its manifest a dataset is still recognised, so that the error says what is missing.
+    if Dataset::folders(dir)?.is_some() || (dir.join("samples").is_dir() && dir.join("series").is_dir()) {
+        return Ok(Some(RootKind::Dataset));
+    }
     if dir.join("meta.json").is_file() && (dir.join("index").exists() || dir.join("chunks").is_dir()) {
         return Ok(Some(RootKind::Block));
     }

@@ -8,6 +8,7 @@ mod archived;
 pub mod digest;
 mod discover;
 mod leftovers;
+mod provenance;
 mod sums;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::archive::Limits;
+use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
 use crate::head::{self, Head, HeadFiles, HeadOptions, ReplayRules};
@@ -63,6 +65,8 @@ pub struct Source {
     pub blocks: Vec<SourceBlock>,
     /// What the servers held beside their blocks: one per data directory with a log.
     pub heads: Vec<SourceHead>,
+    /// Converted data: one per dataset.
+    pub datasets: Vec<SourceDataset>,
     /// Blocks on disk that a server does not serve, and why.
     pub shadowed: Vec<Shadowed>,
     /// What was lost or odd when opening.
@@ -90,6 +94,17 @@ pub struct SourceHead {
     pub origin: usize,
 }
 
+/// A dataset and the SOURCE that it came from.
+#[derive(Debug)]
+pub struct SourceDataset {
+    /// The opened dataset.
+    pub dataset: Dataset,
+    /// The release that is followed, for the order of sums.
+    pub rules: ReplayRules,
+    /// Position of its SOURCE among merged ones; 0 otherwise.
+    pub origin: usize,
+}
+
 /// A part of a source, which merging takes as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
@@ -99,6 +114,8 @@ pub enum Part {
     Head(usize),
     /// The out-of-order samples of a head, in releases that merge them apart.
     Late(usize),
+    /// Position in [`Source::datasets`].
+    Dataset(usize),
 }
 
 /// A block that is on disk and not served.
@@ -133,6 +150,7 @@ impl Source {
         let dirs = match kind {
             RootKind::Block => vec![(root.clone(), String::new())],
             RootKind::Tsdb => block_dirs(&root)?,
+            RootKind::Dataset => Vec::new(),
         };
         let (mut metas, mut unnamed) = (Vec::new(), Vec::new());
         for (dir, rel) in dirs {
@@ -172,6 +190,7 @@ impl Source {
             roots: vec![root.clone()],
             blocks,
             heads: Vec::new(),
+            datasets: Vec::new(),
             shadowed: Vec::new(),
             ledger,
             archives: Vec::new(),
@@ -182,6 +201,12 @@ impl Source {
         if kind == RootKind::Tsdb {
             leftovers::report(&root, &mut source);
             source.open_head(&root, options)?;
+        }
+        if kind == RootKind::Dataset {
+            let dataset = Dataset::open(&root)?;
+            let rules = ReplayRules::of(options.release.unwrap_or(NEWEST));
+            source.datasets.push(SourceDataset { dataset, rules, origin: 0 });
+            return Ok((source, kind));
         }
         if source.blocks.is_empty() && source.heads.is_empty() && source.ledger.losses.is_empty() {
             let beside: Vec<String> = source.ledger.notes.iter().map(|n| format!("\n  {n}")).collect();
@@ -202,6 +227,7 @@ impl Source {
             roots: Vec::new(),
             blocks: Vec::new(),
             heads: Vec::new(),
+            datasets: Vec::new(),
             shadowed: Vec::new(),
             ledger: Ledger::default(),
             archives: Vec::new(),
@@ -224,6 +250,7 @@ impl Source {
             }
             merged.blocks.extend(source.blocks.into_iter().map(|b| SourceBlock { origin, ..b }));
             merged.heads.extend(source.heads.into_iter().map(|h| SourceHead { origin, ..h }));
+            merged.datasets.extend(source.datasets.into_iter().map(|d| SourceDataset { origin, ..d }));
             merged.shadowed.append(&mut source.shadowed);
             merged.ledger.absorb(source.ledger);
         }
@@ -284,6 +311,9 @@ impl Source {
         for h in std::mem::take(&mut self.heads) {
             self.heads.push(SourceHead { head: h.head.follow(rules, &keep)?, ..h });
         }
+        for d in &mut self.datasets {
+            d.rules = rules;
+        }
         Ok(self)
     }
 
@@ -293,22 +323,47 @@ impl Source {
         let heads = self.heads.iter().enumerate().flat_map(|(i, h)| {
             [Some(Part::Head(i)), h.head.rules().late_apart.then_some(Part::Late(i))].into_iter().flatten()
         });
+        let datasets = (0..self.datasets.len()).map(Part::Dataset);
         match self.heads.first().is_some_and(|h| h.head.rules().head_first) {
-            true => heads.chain(blocks).collect(),
-            false => blocks.chain(heads).collect(),
+            true => heads.chain(blocks).chain(datasets).collect(),
+            false => blocks.chain(heads).chain(datasets).collect(),
         }
     }
 
     /// In which order sums run.
     pub fn sum_order(&self) -> SumOrder {
-        let head = match self.heads.as_slice() {
-            [h] if h.head.rules().sums_by_reference => {
-                Some(HeadTimes { in_order: h.head.times, late: h.head.late_times, apart: h.head.rules().late_apart })
-            }
+        let rules = match (self.heads.as_slice(), self.datasets.as_slice()) {
+            ([h], []) => Some(h.head.rules()),
+            ([], [d]) => Some(d.rules),
             _ => None,
         };
-        let blocks = self.blocks.iter().map(|b| (b.block.meta.min_time_ms, b.block.meta.max_time_ms)).collect();
-        SumOrder { head, blocks }
+        let head = rules.filter(|r| r.sums_by_reference).and_then(|rules| {
+            self.head_times().map(|(in_order, late)| HeadTimes { in_order, late, apart: rules.late_apart })
+        });
+        SumOrder { head, blocks: self.block_times() }
+    }
+
+    /// The times of the samples in the head that came in order, and of those that came late; `None` unless there is just one
+    /// head, or one dataset that was made of one.
+    pub fn head_times(&self) -> Option<(Option<Interval>, Option<Interval>)> {
+        let interval = |times: Option<(i64, i64)>| times.map(|(start, end)| Interval::new(start, end));
+        match (self.heads.as_slice(), self.datasets.as_slice()) {
+            ([h], []) => Some((h.head.times, h.head.late_times)),
+            ([], [d]) => d.dataset.manifest.head.map(|h| (interval(h.in_order_ms), interval(h.out_of_order_ms))),
+            _ => None,
+        }
+    }
+
+    /// The times of the blocks, the end not included; those of a dataset's blocks, too.
+    pub fn block_times(&self) -> Vec<(i64, i64)> {
+        let blocks = self.blocks.iter().map(|b| (b.block.meta.min_time_ms, b.block.meta.max_time_ms));
+        blocks.chain(self.datasets.iter().flat_map(|d| d.dataset.manifest.blocks_ms.iter().copied())).collect()
+    }
+
+    /// Whether another release would replay a log to something else.
+    pub fn depends_on_release(&self) -> bool {
+        self.heads.iter().any(|h| h.head.depends_on_release)
+            || self.datasets.iter().any(|d| d.dataset.manifest.depends_on_release)
     }
 
     /// Puts blocks in merge order and leaves out what a server deletes: parents of a loadable block and blocks marked
@@ -418,7 +473,14 @@ impl Source {
     pub fn interval(&self) -> Option<Interval> {
         let spans = || self.blocks.iter().map(|b| b.block.covered.unwrap_or_else(|| b.block.meta.interval()));
         let heads = self.heads.iter().filter_map(|h| h.head.interval());
-        spans().chain(heads).reduce(Interval::hull)
+        let datasets = self.datasets.iter().filter_map(|d| d.dataset.manifest.covered_ms);
+        let datasets = datasets.map(|(start, end)| Interval::new(start, end));
+        spans().chain(heads).chain(datasets).reduce(Interval::hull)
+    }
+
+    /// Lets the system take back the memory of mapped segments, which are read again when they are needed.
+    pub fn release(&self) {
+        self.blocks.iter().for_each(|b| b.block.release());
     }
 
     /// The losses known from opening alone, those of the blocks and heads included.
@@ -429,6 +491,9 @@ impl Source {
         }
         for h in &self.heads {
             all.absorb(h.head.ledger.clone());
+        }
+        for d in &self.datasets {
+            all.absorb(d.dataset.opening.clone());
         }
         all.settle();
         all

@@ -314,6 +314,11 @@ impl Block {
         self.segments.values().map(|s| s.bytes.as_ref().map_or(0, |b| b.len() as u64)).sum()
     }
 
+    /// Lets the system take back the memory of the segments' maps.
+    pub fn release(&self) {
+        self.segments.values().filter_map(|s| s.bytes.as_ref().ok()).for_each(FileBytes::release);
+    }
+
     fn segment(&self, chunk: &ChunkMeta) -> Result<&Segment, String> {
         self.segments
             .get(&chunk.reference.segment_index())

@@ -81,8 +81,9 @@ pub fn metric_names(source: &Source) -> BTreeSet<String> {
             None => names.extend(index.scan().series.iter().map(|s| s.labels.get_text("__name__"))),
         }
     }
-    let in_heads = source.heads.iter().flat_map(|h| &h.head.series);
-    names.extend(in_heads.map(|s| s.labels.get_text("__name__")));
+    let in_heads = source.heads.iter().flat_map(|h| &h.head.series).map(|s| &s.labels);
+    let in_datasets = source.datasets.iter().flat_map(|d| &d.dataset.series).map(|s| &s.record.labels);
+    names.extend(in_heads.chain(in_datasets).map(|labels| labels.get_text("__name__")));
     names
 }
 

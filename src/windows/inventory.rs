@@ -50,6 +50,8 @@ pub struct Inventory {
     pub blocks: Vec<PartAccount>,
     /// In the order of [`Source::heads`].
     pub heads: Vec<PartAccount>,
+    /// In the order of [`Source::datasets`].
+    pub datasets: Vec<PartAccount>,
     /// Metrics, the largest first.
     pub metrics: Vec<MetricSize>,
     /// Series over all blocks, each label set once.
@@ -85,6 +87,7 @@ impl PartAccount {
         match part {
             Part::Block(i) => parts.blocks.get_mut(i),
             Part::Head(i) | Part::Late(i) => parts.heads.get_mut(i),
+            Part::Dataset(i) => parts.datasets.get_mut(i),
         }
     }
 }
@@ -92,6 +95,7 @@ impl PartAccount {
 struct Parts {
     blocks: Vec<PartAccount>,
     heads: Vec<PartAccount>,
+    datasets: Vec<PartAccount>,
 }
 
 /// Reads all of `source`, in batches of series; memory holds the series' labels and one batch's samples.
@@ -103,6 +107,7 @@ pub fn take(source: &Source) -> Inventory {
     let mut parts = Parts {
         blocks: (0..source.blocks.len()).map(|i| PartAccount::new(Part::Block(i))).collect(),
         heads: (0..source.heads.len()).map(|i| PartAccount::new(Part::Head(i))).collect(),
+        datasets: (0..source.datasets.len()).map(|i| PartAccount::new(Part::Dataset(i))).collect(),
     };
     let mut metrics: BTreeMap<String, MetricSize> = BTreeMap::new();
     let (mut served, mut histograms) = (0, 0);
@@ -145,8 +150,9 @@ pub fn take(source: &Source) -> Inventory {
         ledger.absorb(batch.ledger);
         Ok::<(), std::convert::Infallible>(())
     });
-    let Parts { mut blocks, heads } = parts;
+    let Parts { mut blocks, heads, datasets } = parts;
     let in_blocks: u64 = blocks.iter().flat_map(|b| b.count.encodings.values()).map(|e| e.samples).sum();
+    let in_datasets: u64 = datasets.iter().map(|d| d.count.floats + d.count.histograms).sum();
     for (b, account) in source.blocks.iter().zip(&mut blocks) {
         if b.block.index.is_some() {
             account.disagreements = disagreements(&b.block, account);
@@ -161,7 +167,8 @@ pub fn take(source: &Source) -> Inventory {
         semantics: span.map(|span| resolve(SemanticsChoice::Auto, source, span)),
         blocks,
         heads,
-        physical: in_blocks + physical_beside_blocks(source),
+        datasets,
+        physical: in_blocks + in_datasets + physical_beside_blocks(source),
         metrics,
         series: selection.series.len() as u64,
         served,
@@ -179,6 +186,7 @@ fn chunks(source: &Source, member: &Member) -> u64 {
             let series = source.heads.get(*head).and_then(|h| h.head.series.get(*position));
             series.map_or(0, |s| (s.chunks.len() + s.late_chunks.len()) as u64)
         }
+        Member::Dataset { .. } => 0,
     }
 }
 

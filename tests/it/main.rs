@@ -15,6 +15,8 @@ mod check;
 mod cli;
 /// Mutations of a small directory: same answer, named loss, or refusal.
 mod damage;
+/// Converted data.
+mod dataset;
 /// Generated data and the answers of real servers to it.
 mod differential;
 /// Data directories with every sample that Prometheus reads from them.

@@ -39,6 +39,11 @@ fn goldens() -> Vec<Golden> {
     out
 }
 
+/// Every folder of data, and the recorded answers over it.
+pub fn data_and_answers() -> Vec<(PathBuf, PathBuf)> {
+    goldens().into_iter().map(|g| (g.data, g.answers)).collect()
+}
+
 /// The release that a set's own server had.
 fn version(set: &std::path::Path) -> PromVersion {
     let golden = read_json(&set.join("golden.json"));

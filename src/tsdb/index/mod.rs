@@ -105,9 +105,34 @@ impl Index {
         self.each_entry(|series| visit(SeriesOutline::parse(&self.bytes, series, self.version)))
     }
 
+    /// Every series in the order of the file, one at a time; ends behind the first entry whose end cannot be found.
+    pub fn walk(&self) -> impl Iterator<Item = Result<SeriesEntry, Fault>> + '_ {
+        let mut offset = Some(self.toc.series);
+        std::iter::from_fn(move || match self.next_entry(offset?) {
+            Ok(Some((series, behind))) => {
+                offset = Some(behind);
+                Some(self.series(series))
+            }
+            Ok(None) => None,
+            Err(fault) => {
+                offset = None;
+                Some(Err(fault))
+            }
+        })
+    }
+
     fn each_entry(&self, mut visit: impl FnMut(BlockSeriesRef)) -> Result<(), Fault> {
-        let end = self.toc.end_of_series(self.bytes.len() as u64);
         let mut offset = self.toc.series;
+        while let Some((series, behind)) = self.next_entry(offset)? {
+            visit(series);
+            offset = behind;
+        }
+        Ok(())
+    }
+
+    /// The first series entry at or behind `offset`, and where it ends.
+    fn next_entry(&self, mut offset: u64) -> Result<Option<(BlockSeriesRef, u64)>, Fault> {
+        let end = self.toc.end_of_series(self.bytes.len() as u64);
         while offset < end {
             if self.version != IndexVersion::V1 {
                 offset = offset.next_multiple_of(16);
@@ -118,8 +143,7 @@ impl Index {
             match series::entry_length(&self.bytes, offset)? {
                 0 => offset += 1,
                 length if offset + length <= end => {
-                    visit(BlockSeriesRef::from_offset(offset, self.version));
-                    offset += length;
+                    return Ok(Some((BlockSeriesRef::from_offset(offset, self.version), offset + length)));
                 }
                 length => {
                     let left = end - offset;
@@ -128,7 +152,7 @@ impl Index {
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The references in the list of all series, in stored order; `None` where the index has no such list. `Err` where
@@ -169,6 +193,11 @@ impl Index {
             }
         }
         found
+    }
+
+    /// The series that may satisfy all `matchers`, by the lookup tables alone. `Err` where those are damaged.
+    pub fn refs(&self, matchers: &[Matcher]) -> Result<Vec<BlockSeriesRef>, Fault> {
+        self.candidates(self.postings.as_ref().map_err(|fault| *fault)?, matchers)
     }
 
     fn select_by_scan(&self, matchers: &[Matcher], fault: Fault) -> Selected {

@@ -1,0 +1,251 @@
+//! Any source as a dataset: its series in label order, their samples row group by row group, and the manifest.
+//!
+//! | step | module |
+//! |---|---|
+//! | what is asked for, and the id that follows from it | here |
+//! | one pass over all labels: how many series, which labels, which shard | `survey` |
+//! | series into tasks of one row group each, tasks into batches that fit the memory | `tasks` |
+//! | loading and encoding them on all threads, writing them in order | `samples` |
+//! | what is left when all samples are written: series, views, manifest | here and `views` |
+//!
+//! Tasks are cut by what indexes say and never by threads or memory, so equal sources give equal bytes.
+
+mod accounts;
+mod samples;
+mod survey;
+mod tasks;
+mod views;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::dataset::{
+    DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, Layout, LossEntry, MANIFEST, Manifest, Metadata, Partition,
+    SeriesRecord, SeriesWriter, Shard,
+};
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+use crate::loss::{Ledger, Loss};
+use crate::samples::{exclusive_chunks, head_reference};
+use crate::selector::Selector;
+use crate::series::{Member, MergedSeries, SeriesWalk};
+use crate::source::Source;
+use crate::time::Interval;
+use crate::wal::record::metric_type;
+
+use accounts::Accounts;
+use survey::Survey;
+
+/// What is converted, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Series that any of these accepts; all without one.
+    pub selectors: Vec<Selector>,
+    /// Times, both ends included.
+    pub interval: Interval,
+    /// How values stand.
+    pub layout: Layout,
+    /// How samples are split into folders.
+    pub partition: Partition,
+    /// Shard `.0` of `.1`, counted from 0.
+    pub shard: Option<(u32, u32)>,
+    /// What the conversion may hold in memory, in bytes.
+    pub memory_limit: u64,
+    /// The name of the release whose rules the source follows, such as `prometheus-3.16`.
+    pub semantics: String,
+}
+
+/// Is told how far a conversion is.
+pub trait Progress: Sync {
+    /// So many samples more are written; `total` is an estimate.
+    fn advance(&self, samples: u64, total: u64);
+}
+
+/// What was converted.
+#[derive(Debug, Clone)]
+pub struct Converted {
+    /// The manifest as written.
+    pub manifest: Manifest,
+    /// Bytes of all files but the manifest.
+    pub bytes: u64,
+    /// What was lost, contradicted or odd.
+    pub ledger: Ledger,
+}
+
+/// Converts `source` into the empty folder `dir`.
+///
+/// Errs where the folder cannot be written to or the source cannot be read any more, and with several SOURCEs that turn out
+/// to be different servers. Damage is a loss in the manifest.
+pub fn convert(source: &Source, options: &Options, dir: &Path, progress: &dyn Progress) -> Result<Converted> {
+    let options = &within_datasets(source, options)?;
+    let description = anonymous(source.describe(true)?);
+    let metadata = Metadata { dataset_id: dataset_id(&description, options) };
+    let mut ledger = source.opening_ledger();
+    let exclusive =
+        |series: Vec<MergedSeries>, ledger: &mut Ledger| exclusive_chunks(source, &series, ledger).into_owned();
+    let walk = SeriesWalk::open(source, &options.selectors, &mut ledger, exclusive);
+    let survey = Survey::take(source, &walk, options);
+    let job = samples::Job { source, options, walk: &walk, survey: &survey, metadata: &metadata, dir, progress };
+    let (mut files, mut accounts) = job.run(ledger)?;
+    accounts.ledger.settle();
+    accounts.ledger.check_one_server()?;
+    let (series, losses) = write_series(&job, &accounts)?;
+    files.push(series);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let views = views::sql(options);
+    let path = dir.join("views.sql");
+    std::fs::write(&path, &views).map_err(|e| Error::io(&path, "write it", &e))?;
+    let bytes = files.iter().map(|f| f.bytes).sum::<u64>() + views.len() as u64;
+    let manifest = manifest(&job, description, &accounts, losses, files);
+    let path = dir.join(MANIFEST);
+    std::fs::write(&path, manifest.to_text()?).map_err(|e| Error::io(&path, "write it", &e))?;
+    Ok(Converted { manifest, bytes, ledger: accounts.ledger })
+}
+
+/// The same options where the source is a dataset that holds a part only: what was not converted once is not there twice.
+fn within_datasets(source: &Source, options: &Options) -> Result<Options> {
+    let mut within = options.clone();
+    for d in &source.datasets {
+        let held = &d.dataset.manifest;
+        within.interval.start = within.interval.start.max(held.start_ms.unwrap_or(i64::MIN));
+        within.interval.end = within.interval.end.min(held.end_ms.unwrap_or(i64::MAX));
+        let held: Result<Vec<Selector>> = held.matches.iter().map(|m| Selector::parse(m)).collect();
+        within.selectors = match (held?, within.selectors) {
+            (held, asked) if held.is_empty() => asked,
+            (held, asked) if asked.is_empty() => held,
+            (held, asked) => {
+                let both = |a: &Selector, b: &Selector| b.matchers().iter().cloned().fold(a.clone(), Selector::and);
+                held.iter().flat_map(|a| asked.iter().map(move |b| both(a, b))).collect()
+            }
+        };
+    }
+    if within.interval.start > within.interval.end {
+        return Err(Error::usage("the dataset holds none of these times")
+            .hint("its manifest.json says which times were converted; convert the original source instead"));
+    }
+    Ok(within)
+}
+
+/// What a source consists of, without the name that somebody gave to its folder.
+fn anonymous(mut description: Value) -> Value {
+    if let Some(map) = description.as_object_mut() {
+        map.shift_remove("name");
+        map.shift_remove("root");
+    }
+    description
+}
+
+/// The id that equal sources and options have, and no others. All shards of one conversion share it.
+fn dataset_id(description: &Value, options: &Options) -> String {
+    let matches: Vec<String> = options.selectors.iter().map(Selector::to_string).collect();
+    let identity = json!({
+        "format_version": FORMAT_VERSION,
+        "source": description,
+        "matches": matches,
+        "start_ms": options.interval.start,
+        "end_ms": options.interval.end,
+        "layout": options.layout.name(),
+        "partition": options.partition.name(),
+        "semantics": options.semantics,
+        "shards": options.shard.map(|(_, count)| count),
+    });
+    Sha256::digest(identity.to_string().as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Writes the table of series, and gives every loss the id of its series.
+fn write_series(job: &samples::Job<'_>, accounts: &Accounts) -> Result<(FileEntry, Vec<LossEntry>)> {
+    let (first, end) = job.survey.shard;
+    let folder = job.dir.join("series");
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make it", &e))?;
+    let path = "series/part-00000.parquet".to_owned();
+    let mut writer = SeriesWriter::create(job.dir, path, &job.survey.columns, job.metadata)?;
+    let mut ids: BTreeMap<&Labels, Option<i64>> = BTreeMap::new();
+    ids.extend(accounts.ledger.losses.iter().filter_map(|l| Some((l.series.as_ref()?, None))));
+    let of_shard = job.walk.iter().skip(first as usize).take((end - first).max(0) as usize);
+    for (id, series) in (first..).zip(of_shard) {
+        if let Some(place) = ids.get_mut(&series.labels) {
+            *place = Some(id);
+        }
+        let count = accounts.count(id);
+        writer.push(&SeriesRecord {
+            id,
+            samples: count.floats,
+            histograms: count.histograms,
+            times: count.times,
+            metadata: metadata_of(job.source, &series),
+            head_reference: head_reference(job.source, &series),
+            holes: accounts.holes(id, job.options.interval),
+            conflicts: accounts.conflicts(id),
+            labels: series.labels,
+        })?;
+    }
+    let id_of = |loss: &Loss| loss.series.as_ref().and_then(|labels| ids.get(labels).copied().flatten());
+    let losses = accounts.ledger.losses.iter().map(|loss| LossEntry::new(loss, id_of(loss))).collect();
+    Ok((writer.finish()?, losses))
+}
+
+/// Type, unit and help of a series.
+fn metadata_of(source: &Source, series: &MergedSeries) -> Option<[String; 3]> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    series.members.iter().find_map(|m| match m {
+        Member::Head { head, position, .. } => {
+            let m = source.heads.get(*head)?.head.series.get(*position)?.metadata.as_ref()?;
+            Some([metric_type(m.kind).to_owned(), text(&m.unit), text(&m.help)])
+        }
+        Member::Dataset { dataset, position, .. } => {
+            source.datasets.get(*dataset)?.dataset.series.get(*position)?.record.metadata.clone()
+        }
+        Member::Block { .. } => None,
+    })
+}
+
+fn manifest(
+    job: &samples::Job<'_>,
+    description: Value,
+    accounts: &Accounts,
+    losses: Vec<LossEntry>,
+    files: Vec<FileEntry>,
+) -> Manifest {
+    let samples::Job { source, options, survey, metadata, .. } = job;
+    let ends = |interval: Interval| (interval.start, interval.end);
+    let (first, end) = survey.shard;
+    let ledger = &accounts.ledger;
+    Manifest {
+        format: DATASET_FORMAT.to_owned(),
+        format_version: FORMAT_VERSION,
+        dataset_id: metadata.dataset_id.clone(),
+        tool: json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}),
+        source: description,
+        semantics: options.semantics.clone(),
+        depends_on_release: source.depends_on_release(),
+        view: "served".to_owned(),
+        layout: options.layout.name().to_owned(),
+        partition: options.partition.name().to_owned(),
+        start_ms: Some(options.interval.start).filter(|t| *t != i64::MIN),
+        end_ms: Some(options.interval.end).filter(|t| *t != i64::MAX),
+        matches: options.selectors.iter().map(Selector::to_string).collect(),
+        shard: options.shard.map(|(index, count)| Shard { index, count, first_series: first, end_series: end }),
+        series: survey.series,
+        series_here: (end - first).max(0) as u64,
+        float_samples: accounts.floats,
+        stale_samples: accounts.stale,
+        histogram_samples: accounts.histograms,
+        deleted_samples: ledger.deleted,
+        duplicate_samples: ledger.duplicates,
+        lost_samples: ledger.losses.iter().filter_map(|l| l.samples).sum(),
+        conflicting_samples: accounts.all_conflicts(),
+        covered_ms: source.interval().map(ends),
+        blocks_ms: source.block_times(),
+        head: source
+            .head_times()
+            .map(|(in_order, late)| HeadEntry { in_order_ms: in_order.map(ends), out_of_order_ms: late.map(ends) }),
+        label_columns: survey.columns.columns.clone(),
+        labels_without_column: survey.columns.without.clone(),
+        losses,
+        notes: ledger.notes.clone(),
+        files,
+    }
+}

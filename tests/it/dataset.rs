@@ -1,0 +1,422 @@
+//! Converted data: the same answers as their source, equal bytes from equal sources, and damage that is noticed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use promproof::convert::{Converted, Options, Progress, convert};
+use promproof::dataset::{Layout, Partition};
+use promproof::report::{availability_json, updates_json};
+use promproof::samples::LoadedSeries;
+use promproof::selector::Selector;
+use promproof::source::{OpenOptions, Source};
+use promproof::time::Interval;
+use promproof::verdict::{self, availability::judge};
+use promproof::windows::Span;
+use promproof::windows::availability::{self, Question};
+use promproof::windows::newest::default_end;
+use promproof::windows::semantics::{SemanticsChoice, resolve, storage_release};
+use promproof::windows::switches;
+use rayon::prelude::*;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cli::{copy_tree, json, p, run, status, text, tree};
+use crate::expected::full_read;
+use crate::random::Random;
+use crate::support::{fixture_sets, fixtures, name, read_json};
+
+struct Silent;
+
+impl Progress for Silent {
+    fn advance(&self, _samples: u64, _total: u64) {}
+}
+
+fn options(layout: Layout) -> Options {
+    Options {
+        selectors: Vec::new(),
+        interval: Interval::ALL,
+        layout,
+        partition: Partition::None,
+        shard: None,
+        memory_limit: 512 << 20,
+        semantics: "prometheus-3.16".to_owned(),
+    }
+}
+
+/// A source under the rules of the release that its data name, or of `semantics`.
+fn open(path: &Path, semantics: &str) -> Source {
+    let choice = SemanticsChoice::parse(semantics).unwrap();
+    let options = OpenOptions { release: choice.release(), ..OpenOptions::default() };
+    let source = Source::open(path, &options).unwrap_or_else(|e| panic!("{e}"));
+    let release = storage_release(choice, &source);
+    source.follow(release, &[]).unwrap()
+}
+
+fn converted(source: &Source, options: &Options, into: &Path) -> Converted {
+    std::fs::create_dir_all(into).unwrap();
+    convert(source, options, into, &Silent).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Every folder of data among the fixtures.
+fn sources() -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = fixture_sets("encodings").into_iter().map(|case| case.join("data")).collect();
+    for set in fixture_sets("servers") {
+        let folders = ["data", "blocks", "snapshot", "snapshot-deleted"].map(|folder| set.join(folder));
+        all.extend(folders.into_iter().filter(|d| d.is_dir()));
+    }
+    all.retain(|d| d.is_dir());
+    all
+}
+
+/// Where two reads differ, in a few words.
+fn difference(a: &[LoadedSeries], b: &[LoadedSeries]) -> Option<String> {
+    if a.len() != b.len() {
+        return Some(format!("{} series, not {}", b.len(), a.len()));
+    }
+    a.iter().zip(b).find_map(|(a, b)| {
+        let what = [
+            (a.labels != b.labels, "labels"),
+            (a.samples.ts != b.samples.ts, "times"),
+            (a.samples.bits != b.samples.bits, "values"),
+            ((0..a.samples.len()).any(|i| a.samples.start(i) != b.samples.start(i)), "starts"),
+            (a.histograms != b.histograms, "histograms"),
+            (a.head_reference != b.head_reference, "reference"),
+        ];
+        what.iter().find(|(differs, _)| *differs).map(|(_, what)| format!("{what} of {}", a.labels))
+    })
+}
+
+#[test]
+fn a_dataset_has_every_sample_of_its_source() {
+    let count = |path: &PathBuf| -> (u64, Option<String>) {
+        let source = open(path, "auto");
+        let (series, ledger) = full_read(&source);
+        let samples: usize = series.iter().map(|s| s.samples.len() + s.histograms.len()).sum();
+        for (layout, partition) in
+            [(Layout::Simple, Partition::None), (Layout::Compact, Partition::None), (Layout::Compact, Partition::Day)]
+        {
+            let long = source.interval().is_some_and(|i| i.length() > 40 * 86_400_000);
+            if partition == Partition::Day && long {
+                continue;
+            }
+            let dir = TempDir::new().unwrap();
+            let options = Options { partition, ..options(layout) };
+            let converted = converted(&source, &options, dir.path());
+            let (read, found) = full_read(&open(dir.path(), "auto"));
+            let m = &converted.manifest;
+            let describe = |what: String| format!("{} ({layout:?}, {partition:?}): {what}", path.display());
+            if let Some(difference) = difference(&series, &read) {
+                return (0, Some(describe(difference)));
+            }
+            if (m.float_samples + m.histogram_samples) as usize != samples {
+                return (0, Some(describe("the manifest counts others".to_owned())));
+            }
+            let lost = |ledger: &promproof::loss::Ledger| -> Vec<String> {
+                let mut lines: Vec<String> = ledger.losses.iter().map(|l| l.to_line()).collect();
+                lines.sort();
+                lines
+            };
+            if partition == Partition::None && lost(&ledger) != lost(&found) {
+                return (0, Some(describe(format!("losses {:?}, not {:?}", lost(&found), lost(&ledger)))));
+            }
+            if ledger.conflicts != found.conflicts {
+                return (0, Some(describe("other conflicts".to_owned())));
+            }
+        }
+        (samples as u64, None)
+    };
+    let counts: Vec<_> = sources().par_iter().map(count).collect();
+    let failures: Vec<&String> = counts.iter().filter_map(|(_, f)| f.as_ref()).collect();
+    println!(
+        "{} sources, {} samples, {} differ",
+        counts.len(),
+        counts.iter().map(|(n, _)| n).sum::<u64>(),
+        failures.len()
+    );
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// The documents of both questions, without what names the source.
+fn documents(source: &Source, semantics: &str) -> Vec<Value> {
+    let choice = SemanticsChoice::parse(semantics).unwrap();
+    let mut out = Vec::new();
+    let question = Question::recommender();
+    let newest = default_end(source, &[&question.total]);
+    for hours in [1, 24, 72] {
+        let span = Span { start: newest - hours * 3_600_000, end: newest };
+        let answer = availability::evaluate(source, &question, span, resolve(choice, source, span)).unwrap();
+        let requirement = verdict::availability::Requirement {
+            percent: 70.0,
+            mode: verdict::availability::Mode::Bounded,
+            coverage_ratio: None,
+        };
+        out.push(availability_json::document(&answer, &judge(&answer, requirement), Value::Null));
+    }
+    let question = switches::Question::recommender();
+    let span = Span { start: newest - 7 * 86_400_000, end: newest };
+    let answer = switches::evaluate(source, &question, span, resolve(choice, source, span)).unwrap();
+    let judgement = verdict::updates::judge(&answer, verdict::updates::Requirement { minimum: 2 });
+    out.push(updates_json::document(&answer, &judgement, question.within_ms, Value::Null));
+    for document in &mut out {
+        // How often parts of a source repeat each other, and what was odd about its files, is not kept per time.
+        for key in ["notes", "duplicate_samples", "deleted_samples"] {
+            document.as_object_mut().unwrap().shift_remove(key);
+        }
+    }
+    out
+}
+
+fn first_difference(a: &Value, b: &Value, path: &str) -> Option<String> {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) if x.len() == y.len() => {
+            x.iter().find_map(|(k, v)| first_difference(v, y.get(k).unwrap_or(&Value::Null), &format!("{path}.{k}")))
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            x.iter().zip(y).enumerate().find_map(|(i, (x, y))| first_difference(x, y, &format!("{path}[{i}]")))
+        }
+        _ if a == b => None,
+        _ => Some(format!("{path}: {a} and {b}")),
+    }
+}
+
+const SEMANTICS: [&str; 8] = [
+    "auto",
+    "counted",
+    "prometheus-2.42",
+    "prometheus-2.49",
+    "prometheus-2.53",
+    "prometheus-3.5",
+    "prometheus-3.16",
+    "prometheus-3.16+use-start-timestamps",
+];
+
+#[test]
+fn answers_from_a_dataset_are_those_of_its_source() {
+    let mut servers: Vec<PathBuf> = sources();
+    servers.retain(|p| p.iter().any(|part| part == "servers"));
+    let compare = |path: &PathBuf| -> Vec<Result<usize, String>> {
+        let made = open(path, "auto");
+        let dir = TempDir::new().unwrap();
+        let written = converted(&made, &options(Layout::Compact), dir.path());
+        let excepted = written.manifest.conflicting_samples > 0 || written.manifest.depends_on_release;
+        SEMANTICS
+            .iter()
+            .map(|semantics| {
+                let (source, dataset) = (open(path, semantics), open(dir.path(), semantics));
+                let (a, b) = (documents(&source, semantics), documents(&dataset, semantics));
+                match a.iter().zip(&b).find_map(|(a, b)| first_difference(a, b, "")) {
+                    None => Ok(a.len()),
+                    Some(_) if excepted => Ok(0),
+                    Some(d) => Err(format!("{} under {semantics}: {d}", path.display())),
+                }
+            })
+            .collect()
+    };
+    let results: Vec<_> = servers.par_iter().flat_map(compare).collect();
+    let failures: Vec<&String> = results.iter().filter_map(|r| r.as_ref().err()).collect();
+    println!("{} documents equal, {} differ", results.iter().flatten().sum::<usize>(), failures.len());
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// The recorded answers of a set's server, and the release that gave them.
+#[test]
+fn recorded_answers_come_out_of_datasets() {
+    let (mut equal, mut differing, mut excepted) = (0, 0, 0);
+    for (data, answers) in crate::servers::data_and_answers() {
+        let semantics = format!(
+            "prometheus-{}",
+            promproof::promql::PromVersion::parse(read_json(&answers)["version"].as_str().unwrap()).unwrap()
+        );
+        let source = open(&data, &semantics);
+        let dir = TempDir::new().unwrap();
+        let written = converted(&source, &options(Layout::Compact), dir.path());
+        let compared = crate::golden::compare(dir.path(), &answers);
+        equal += compared.equal;
+        // The parts of such a source contradict each other, and a server's choice depends on what it reads beside.
+        if written.manifest.conflicting_samples > 0 {
+            excepted += compared.differing.len();
+        } else {
+            differing += compared.differing.len();
+            compared.differing.iter().take(3).for_each(|d| println!("{}: {d}", name(&answers)));
+        }
+    }
+    println!("{equal} answers equal, {differing} differ, {excepted} differ where sources contradict themselves");
+    assert!(equal > 0);
+    assert_eq!(differing, 0);
+}
+
+fn shipped() -> PathBuf {
+    fixtures().join("servers/live-3.16-xor2/data")
+}
+
+#[test]
+fn equal_sources_give_equal_bytes() {
+    let copy = TempDir::new().unwrap();
+    copy_tree(&shipped(), &copy.path().join("elsewhere"));
+    let make = |path: &Path, threads: usize, memory_limit: u64, layout: Layout| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let dir = TempDir::new().unwrap();
+            converted(&open(path, "auto"), &Options { memory_limit, ..options(layout) }, dir.path());
+            let strip = |(path, bytes): (PathBuf, Vec<u8>)| (path.strip_prefix(dir.path()).unwrap().to_owned(), bytes);
+            tree(dir.path()).into_iter().map(strip).collect::<BTreeMap<_, _>>()
+        })
+    };
+    for layout in [Layout::Simple, Layout::Compact] {
+        let one = make(&shipped(), 1, 512 << 20, layout);
+        assert!(one.len() >= 5);
+        assert!(one == make(&shipped(), 4, 512 << 20, layout), "threads");
+        assert!(one == make(&copy.path().join("elsewhere"), 3, 1 << 16, layout), "place and memory");
+    }
+}
+
+#[test]
+fn shards_are_one_source_and_a_missing_one_is_named() {
+    let source = open(&shipped(), "auto");
+    let whole = full_read(&source).0;
+    let dir = TempDir::new().unwrap();
+    let place = |i: u32| dir.path().join(format!("shard-{i:05}-of-00003"));
+    for i in 0..3 {
+        converted(&source, &Options { shard: Some((i, 3)), ..options(Layout::Compact) }, &place(i));
+    }
+    let (read, ledger) = full_read(&open(dir.path(), "auto"));
+    assert_eq!(difference(&whole, &read), None);
+    let before = ledger.losses.len();
+    std::fs::remove_dir_all(place(1)).unwrap();
+    let (read, ledger) = full_read(&open(dir.path(), "auto"));
+    assert!(read.len() < whole.len());
+    assert_eq!(ledger.losses.len(), before + 1);
+    assert!(ledger.losses.iter().any(|l| l.file == "shard-00001-of-00003"), "{:?}", ledger.losses);
+    // One of another conversion does not belong to it.
+    converted(&source, &Options { shard: Some((1, 3)), ..options(Layout::Simple) }, &place(1));
+    let refused = Source::open(dir.path(), &OpenOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("different conversions"), "{refused}");
+}
+
+#[test]
+fn what_was_not_converted_is_not_answered() {
+    let dir = TempDir::new().unwrap();
+    let (some, later) = (dir.path().join("some"), dir.path().join("later"));
+    let source = p(&shipped());
+    let only = r#"{__name__=~"up|recommend_.*|process_start_time_seconds"}"#;
+    assert_eq!(status(&run(&["convert", &source, "-o", &p(&some), "--match", only, "-q"])), 0);
+    let all = json(&run(&["availability", &source, "--hours", "1", "--format", "json"]));
+    let part = run(&["availability", &p(&some), "--hours", "1", "--format", "json"]);
+    assert_eq!(json(&part)["counted"], all["counted"], "what was converted is whole");
+    let other = run(&["dump", &p(&some), "--match", "service_health_status"]);
+    assert_eq!(status(&other), 3);
+    assert!(text(&other.stderr).contains("was converted"), "{}", text(&other.stderr));
+    let newest = all["evaluated_at_ms"].as_i64().unwrap();
+    let from = promproof::time::rfc3339(newest - 1_800_000);
+    assert_eq!(status(&run(&["convert", &source, "-o", &p(&later), "--start", &from, "-q"])), 0);
+    let inside = run(&["dump", &p(&later), "--match", "up", "--start", &from]);
+    assert_eq!((status(&inside), inside.stderr.len()), (0, 0), "{}", text(&inside.stderr));
+    let before = run(&["availability", &p(&later), "--hours", "1"]);
+    assert_eq!(status(&before), 3);
+    assert!(text(&before.stdout).contains("were not converted"), "{}", text(&before.stdout));
+}
+
+#[test]
+fn folders_of_others_stay_and_datasets_are_replaced_on_request() {
+    let dir = TempDir::new().unwrap();
+    let out = dir.path().join("out");
+    let convert = |more: &[&str]| run(&[&["convert", &p(&shipped()), "-o", &p(&out), "-q"], more].concat());
+    assert_eq!(status(&convert(&[])), 0);
+    let first = tree(&out);
+    assert_eq!(status(&convert(&[])), 2, "it exists");
+    assert_eq!(status(&convert(&["--force", "--layout", "compact"])), 0);
+    assert!(first != tree(&out));
+    std::fs::remove_dir_all(&out).unwrap();
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("mine"), "x").unwrap();
+    let refused = convert(&["--force"]);
+    assert_eq!(status(&refused), 2);
+    assert!(text(&refused.stderr).contains("is no dataset"));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+}
+
+/// What a reader makes of a dataset: its samples, or why there are none; and whether something was said to be lost.
+fn outcome(dir: &Path) -> (Result<Vec<LoadedSeries>, String>, bool) {
+    match Source::open(dir, &OpenOptions::default()) {
+        Err(e) => (Err(e.to_string()), true),
+        Ok(source) => {
+            let (series, ledger) = full_read(&source);
+            (Ok(series), !ledger.losses.is_empty())
+        }
+    }
+}
+
+#[test]
+fn altered_cut_and_deleted_files_are_noticed() {
+    let made = TempDir::new().unwrap();
+    let case = fixtures().join("encodings");
+    let small: Vec<PathBuf> = fixture_sets("encodings").into_iter().filter(|c| c.starts_with(&case)).collect();
+    let mut whole_dirs = Vec::new();
+    for (i, case) in small.iter().enumerate() {
+        let dir = made.path().join(i.to_string());
+        let source = Source::open(&case.join("data"), &OpenOptions::default()).unwrap();
+        if converted(&source, &options(Layout::Compact), &dir).ledger.losses.is_empty() {
+            whole_dirs.push(dir);
+        }
+    }
+    let (mut accidents, mut told) = (0, 0);
+    let mut random = Random(7);
+    for dir in &whole_dirs {
+        let (whole, lost) = outcome(dir);
+        let whole = whole.unwrap();
+        assert!(!lost);
+        for (file, content) in tree(dir) {
+            if file.file_name().is_some_and(|n| n == "views.sql") {
+                continue;
+            }
+            let path = dir.join(&file);
+            for accident in 0..14 {
+                let mut bytes = content.clone();
+                match accident {
+                    0 => bytes.clear(),
+                    1 => bytes.truncate(bytes.len() - 1),
+                    2 => bytes.push(0),
+                    3 => bytes.truncate(random.below(bytes.len())),
+                    _ => {
+                        let at = random.below(bytes.len());
+                        bytes[at] ^= 1 << random.below(8);
+                    }
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                let (found, lost) = outcome(dir);
+                let same = found.as_ref().is_ok_and(|f| difference(&whole, f).is_none());
+                assert!(same || lost, "{}: accident {accident} went unnoticed", path.display());
+                accidents += 1;
+                told += usize::from(lost);
+                let verdict = run(&["check", &p(dir), "-q"]);
+                assert_eq!(status(&verdict), 1, "{}: {}", path.display(), text(&verdict.stdout));
+            }
+            std::fs::remove_file(&path).unwrap();
+            let (found, lost) = outcome(dir);
+            assert!(lost || found.is_ok_and(|f| difference(&whole, &f).is_none()), "{}: deleted", path.display());
+            std::fs::write(&path, &content).unwrap();
+        }
+        assert_eq!(status(&run(&["check", &p(dir), "-q"])), 0, "{}", dir.display());
+    }
+    println!("{} datasets, {accidents} accidents, {told} told when all is read", whole_dirs.len());
+    assert!(accidents > 500);
+}
+
+#[test]
+fn a_selector_and_times_convert_what_dump_prints() {
+    let dir = TempDir::new().unwrap();
+    let source = p(&shipped());
+    let selector = r#"{job="prometheus"}"#;
+    Selector::parse(selector).unwrap();
+    let all = json(&run(&["availability", &source, "--hours", "1", "--format", "json"]));
+    let newest = all["evaluated_at_ms"].as_i64().unwrap();
+    let (from, to) = (promproof::time::rfc3339(newest - 2_400_000), promproof::time::rfc3339(newest - 600_000));
+    let times = ["--start", &from, "--end", &to];
+    let direct = run(&[&["dump", &source, "--match", selector, "--format", "csv"], &times[..]].concat());
+    let out = p(&dir.path().join("d"));
+    let made = run(&[&["convert", &source, "-o", &out, "--match", selector, "-q"], &times[..]].concat());
+    assert_eq!(status(&made), 0, "{}", text(&made.stderr));
+    let read = run(&[&["dump", &out, "--match", selector, "--format", "csv"], &times[..]].concat());
+    assert_eq!(text(&direct.stdout).lines().count(), text(&read.stdout).lines().count());
+    assert_eq!(text(&direct.stdout), text(&read.stdout));
+}
