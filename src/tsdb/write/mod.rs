@@ -11,6 +11,7 @@
 mod index;
 mod output;
 mod segment;
+mod series;
 mod xor;
 
 use std::fs::File;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value, json};
 pub use index::IndexWriter;
 use output::{Output, put_uvarint, put_varint};
 pub use segment::{SEGMENT_BYTES, SegmentWriter};
+pub use series::SeriesEncoder;
 pub use xor::{ChunkFull, MAX_SAMPLES, XorEncoder};
 
 use super::chunkenc::{Encoding, claimed_samples};
@@ -35,7 +37,7 @@ use crate::raw::crc32c;
 use crate::sample::Samples;
 use crate::time::{Interval, TimestampMs};
 
-/// The number of samples after which [`BlockWriter::add_series`] starts a new chunk, as the head does.
+/// The number of samples after which [`SeriesEncoder`] starts a new chunk, as the head does.
 pub const SAMPLES_PER_CHUNK: usize = 120;
 
 /// Magic of `tombstones`, then version 1.
@@ -148,8 +150,7 @@ pub struct BlockWriter {
     compaction: Compaction,
     extra_meta: Map<String, Value>,
     stats: WriteStats,
-    encoder: XorEncoder,
-    data: Vec<u8>,
+    encoder: SeriesEncoder,
 }
 
 impl BlockWriter {
@@ -192,8 +193,7 @@ impl BlockWriter {
             },
             extra_meta: Map::new(),
             stats: WriteStats::default(),
-            encoder: XorEncoder::new(),
-            data: Vec::new(),
+            encoder: SeriesEncoder::new(),
         })
     }
 
@@ -218,7 +218,8 @@ impl BlockWriter {
     /// queries skip it.
     ///
     /// Errs when the series does not come behind the last one in label order, when times do not strictly increase, or
-    /// when a time lies outside the block; nothing is written then.
+    /// when a time lies outside the block; nothing is written then. Series that are encoded on several threads, each by a
+    /// [`SeriesEncoder`] of its own, go to [`BlockWriter::add_chunks`] in label order and give the same bytes.
     pub fn add_series(&mut self, labels: &Labels, samples: &Samples) -> Result<()> {
         self.check(labels)?;
         let wrong = |why: String| {
@@ -239,28 +240,11 @@ impl BlockWriter {
                 self.min_time_ms, self.max_time_ms
             ));
         }
-        let mut chunks = Vec::with_capacity(samples.len().div_ceil(SAMPLES_PER_CHUNK));
-        let times = samples.ts.chunks(SAMPLES_PER_CHUNK);
-        for (ts, bits) in times.zip(samples.bits.chunks(SAMPLES_PER_CHUNK)) {
-            for (t, v) in ts.iter().zip(bits) {
-                if self.encoder.push(*t, *v).is_err() {
-                    return wrong("do not fit in a chunk".to_owned());
-                }
-            }
-            let (Some(min), Some(max)) = (ts.first(), ts.last()) else {
-                continue;
-            };
-            self.data.clear();
-            self.encoder.finish_into(&mut self.data);
-            chunks.push(ChunkMeta {
-                reference: self.segments.write(Encoding::XOR.0, &self.data)?,
-                min_time_ms: *min,
-                max_time_ms: *max,
-            });
+        for (t, bits) in samples.iter() {
+            self.encoder.push(t, bits);
         }
-        self.stats.float_samples += samples.len() as u64;
-        self.stats.chunks += chunks.len() as u64;
-        self.index.add(labels, &chunks)
+        let chunks = self.encoder.finish();
+        self.add_chunks(labels, &chunks)
     }
 
     /// Appends a series with chunks that are encoded already. They are written as they are, in the order given: data
@@ -319,7 +303,6 @@ impl BlockWriter {
             extra_meta,
             mut stats,
             encoder: _,
-            data: _,
         } = self;
         stats.series = index.len() as u64;
         (stats.segments, stats.chunk_bytes) = segments.finish()?;
