@@ -7,6 +7,7 @@
 //! ```text
 //! raw bytes -> tsdb -> wal -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //!                                                       -> check ----------------------------------------------^
+//!                   -> synth (made-up snapshots) --------------------------------------------------------------------^
 //! ```
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
@@ -24,6 +25,9 @@ pub mod version;
 
 pub mod raw;
 pub mod tsdb;
+
+pub mod synth;
+
 pub mod wal;
 
 pub mod head;

@@ -76,15 +76,17 @@ impl PrivateDir {
             std::fs::set_permissions(&self.path, mode).map_err(|e| Error::io(&self.path, "open it for reading", &e))?;
         }
         let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|e| Error::io(to, "put it there", &e));
-        let old = target.with_file_name(format!(
-            "{}.replaced-by-{}",
-            target.file_name().unwrap_or_default().to_string_lossy(),
-            self.path.file_name().unwrap_or_default().to_string_lossy()
-        ));
+        // The old one stays whole until the new one stands in its place.
+        let old = target.with_file_name(format!("{}.old", self.path.file_name().unwrap_or_default().to_string_lossy()));
         if replace {
             rename(target, &old)?;
         }
-        rename(&self.path, target)?;
+        if let Err(e) = rename(&self.path, target) {
+            if replace {
+                rename(&old, target)?;
+            }
+            return Err(e);
+        }
         if replace {
             std::fs::remove_dir_all(&old).map_err(|e| Error::io(&old, "remove it", &e))?;
         }

@@ -37,6 +37,8 @@ pub enum Command {
         .help("The folder of the dataset; it appears whole or not at all")))]
     #[command(mut_arg("force", |a| a.help("Let --output replace an existing dataset")))]
     Convert(ConvertArgs),
+    /// A made-up snapshot of any size, and beside it what really happened
+    Synth(SynthArgs),
 }
 
 /// What every command takes.
@@ -398,4 +400,45 @@ pub struct DumpArgs {
     /// Format of the samples
     #[arg(long, value_enum, default_value_t = DumpFormat::Promtool)]
     pub format: DumpFormat,
+}
+
+/// `promproof synth`.
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// The folder to write: snapshot/ and truth.json in it
+    #[arg(long, short, required = true, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Let --output replace a folder that this command wrote
+    #[arg(long)]
+    pub force: bool,
+    /// Length of the data in days
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub days: u32,
+    /// End of the data: RFC 3339 (UTC without a zone) or Unix seconds
+    #[arg(long, value_name = "T", default_value = "2026-01-01T00:00:00Z")]
+    pub end: String,
+    /// Time between two scrapes of a target
+    #[arg(long, value_name = "DUR", default_value = "15s")]
+    pub interval: String,
+    /// Series at any moment: 19 for each replica of the recommender, the rest of other services
+    #[arg(long, value_name = "M", default_value_t = 1000)]
+    pub series: usize,
+    /// Replicas of the recommender
+    #[arg(long, value_name = "R", default_value_t = 2)]
+    pub replicas: usize,
+    /// Share of the other services' series that is replaced each day (0.05 or 5%)
+    #[arg(long, value_name = "P", default_value = "0")]
+    pub churn: String,
+    /// Everything random follows from it
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Threads to use (default: all cores); the bytes are the same for any number
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// A line per block on standard error: auto on a terminal
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto, value_name = "MODE")]
+    pub progress: ProgressMode,
+    /// No progress, no notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
 }

@@ -7,15 +7,19 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::cli::args::{ConvertArgs, StatsFormat, View};
-use crate::cli::output::OutputFolder;
+use crate::cli::output::{OutputFolder, keep_out_of_sources};
 use crate::cli::plan::{self, Common};
 use crate::cli::progress::{Samples, count};
 use crate::cli::{each_source, signals};
 use crate::convert::{Converted, Options, convert};
+use crate::dataset::MANIFEST;
 use crate::error::{Error, Result};
 use crate::labels::printable;
 use crate::report::provenance::{loss_lines, note_lines};
 use crate::windows::semantics::storage_release;
+
+/// What a dataset's folder holds, and nothing else.
+const MEMBERS: [&str; 5] = [MANIFEST, "views.sql", "samples", "series", "histograms"];
 
 pub fn run(args: ConvertArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
@@ -26,7 +30,12 @@ pub fn run(args: ConvertArgs) -> Result<u8> {
     signals::remove_private_folders();
     let begun = Instant::now();
     each_source(&common, &[], |source| {
-        let folder = OutputFolder::create(&common, &plan.target)?;
+        if let Some(above) = &plan.above {
+            keep_out_of_sources(&common, above)?;
+            std::fs::create_dir_all(above).map_err(|e| Error::io(above, "make it", &e))?;
+        }
+        keep_out_of_sources(&common, &plan.target)?;
+        let folder = OutputFolder::create(&plan.target, common.force, &MEMBERS)?;
         let options = Options {
             selectors: plan.selectors.clone(),
             interval: plan.interval,
@@ -40,7 +49,7 @@ pub fn run(args: ConvertArgs) -> Result<u8> {
         let converted = convert(&source, &options, folder.path(), &progress);
         progress.finish();
         let converted = converted?;
-        folder.publish()?;
+        folder.finish(true)?;
         tell(&common, &plan.target, &converted);
         if args.stats == Some(StatsFormat::Json) {
             let _ = writeln!(std::io::stderr(), "{}", stats(&converted, begun.elapsed().as_secs_f64()));

@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod progress;
 mod signals;
+mod synth;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -51,6 +52,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
         args::Command::Check(a) => check::run(a),
         args::Command::Dump(a) => dump::run(a),
         args::Command::Convert(a) => convert::run(a),
+        args::Command::Synth(a) => synth::run(a),
     }
 }
 

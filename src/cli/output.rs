@@ -1,4 +1,4 @@
-//! Where results go: standard output, or a file that appears whole or not at all.
+//! Where results go: standard output, or a file or folder that appears whole or not at all.
 
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,6 @@ use tempfile::NamedTempFile;
 use crate::archive::PrivateDir;
 use crate::cli::args::ReportFormat;
 use crate::cli::plan::Common;
-use crate::dataset::MANIFEST;
 use crate::error::{Error, Result};
 use crate::report::table::Table;
 
@@ -86,7 +85,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Errs where `path` would lie inside a SOURCE.
-fn keep_out_of_sources(common: &Common, path: &Path) -> Result<()> {
+pub fn keep_out_of_sources(common: &Common, path: &Path) -> Result<()> {
     let dir = parent(path);
     let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
     let target = path.file_name().map_or_else(|| real.clone(), |name| real.join(name));
@@ -98,41 +97,38 @@ fn keep_out_of_sources(common: &Common, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A dataset under way: a private folder beside its place, which takes its name when it is whole.
+/// A folder that is filled under another name beside its place, and renamed when it is complete.
 #[derive(Debug)]
 pub struct OutputFolder {
     private: PrivateDir,
     target: PathBuf,
-    replace: bool,
+    /// Whether a folder is to be replaced.
+    replaces: bool,
 }
 
 impl OutputFolder {
-    /// Makes the private folder, and the folders above `target` that are missing. Errs if something has its name that is no
-    /// dataset, if `--force` is missing, or if it would lie inside a SOURCE.
-    pub fn create(common: &Common, target: &Path) -> Result<OutputFolder> {
+    /// Begins the folder `target`. Errs where something is there, unless it is a folder to be replaced by `force` that has
+    /// nothing in it but `members`: what somebody else wrote is not removed.
+    pub fn create(target: &Path, force: bool, members: &[&str]) -> Result<OutputFolder> {
         let existing = std::fs::symlink_metadata(target).ok();
-        let is_dataset = existing.as_ref().is_some_and(|m| m.is_dir() && target.join(MANIFEST).is_file());
-        if existing.is_some() && !is_dataset {
-            return Err(Error::usage("the output exists and is no dataset, so it is not replaced")
-                .at(target)
-                .hint("choose another name"));
+        if let Some(existing) = &existing {
+            if !existing.is_dir() {
+                return Err(Error::usage("the output exists and is no folder, so it is not replaced").at(target));
+            }
+            let entries = std::fs::read_dir(target).map_err(|e| Error::io(target, "read it", &e))?;
+            let own = |name: &std::ffi::OsStr| members.iter().any(|m| name == *m);
+            let stranger = entries.filter_map(|e| e.ok()).map(|e| e.file_name()).find(|name| !own(name));
+            if let Some(name) = stranger {
+                let message = format!("the output exists, and {} in it is not from this command", name.display());
+                return Err(Error::usage(message).at(target).hint("choose another name"));
+            }
+            if !force {
+                let error = Error::usage("the output exists already").at(target);
+                return Err(error.hint("choose another name, or add --force"));
+            }
         }
-        if existing.is_some() && !common.force {
-            return Err(Error::usage("the output exists already")
-                .at(target)
-                .hint("choose another name, or add --force"));
-        }
-        let dir = parent(target);
-        if let Some(given) = common.output.as_deref().filter(|given| *given != target) {
-            keep_out_of_sources(common, given)?;
-            std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make it", &e))?;
-        }
-        keep_out_of_sources(common, target)?;
-        Ok(OutputFolder {
-            private: PrivateDir::new(Some(dir))?,
-            target: target.to_path_buf(),
-            replace: existing.is_some(),
-        })
+        let private = PrivateDir::new(Some(parent(target)))?;
+        Ok(OutputFolder { private, target: target.to_path_buf(), replaces: existing.is_some() })
     }
 
     /// Where to write meanwhile.
@@ -140,9 +136,13 @@ impl OutputFolder {
         self.private.path()
     }
 
-    /// Gives the folder its name.
-    pub fn publish(self) -> Result<()> {
-        self.private.publish(&self.target, self.replace)
+    /// Gives the folder its name, and tells it on stderr.
+    pub fn finish(self, quiet: bool) -> Result<()> {
+        self.private.publish(&self.target, self.replaces)?;
+        if !quiet {
+            let _ = writeln!(std::io::stderr(), "{}", self.target.display());
+        }
+        Ok(())
     }
 }
 

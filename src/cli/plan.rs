@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::archive::Limits;
 use crate::cli::args::{
     AvailabilityArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode, ReportFormat,
-    VerdictMode, When, WindowArgs,
+    SynthArgs, VerdictMode, When, WindowArgs,
 };
 use crate::cli::progress::Shown;
 use crate::dataset::{Layout, Partition};
@@ -15,6 +15,7 @@ use crate::raw::ReadMode;
 use crate::report::style::Style;
 use crate::selector::Selector;
 use crate::source::OpenOptions;
+use crate::synth::Spec;
 use crate::time::{DurationMs, Interval, TimestampMs, parse_duration, parse_time};
 use crate::verdict::availability::{Mode, Requirement};
 use crate::windows::Span;
@@ -44,16 +45,7 @@ pub struct Common {
 impl Common {
     /// Checks the arguments and sets the number of threads.
     pub fn new(args: &CommonArgs) -> Result<Common> {
-        if let Some(threads) = args.threads {
-            if threads == 0 {
-                return Err(Error::usage("--threads 0: at least one thread is needed"));
-            }
-            if threads > MAX_THREADS {
-                return Err(Error::usage(format!("--threads {threads}: at most {MAX_THREADS} are started")));
-            }
-            // Fails only if a pool exists already, which a second call in one process would mean.
-            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        }
+        set_threads(args.threads)?;
         let color = match args.color {
             When::Always => true,
             When::Never => false,
@@ -107,18 +99,40 @@ impl Common {
     /// A note on stderr, unless it is quiet.
     pub fn note(&self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "note: {}", crate::labels::printable(line));
+            note(line);
         }
     }
 
     fn time(&self, flag: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {
-        let Some(text) = text else { return Ok(None) };
-        let (ms, assumed) = parse_time(text)?;
-        if assumed {
-            self.note(&format!("{flag} {text} has no zone and is read as UTC"));
-        }
-        Ok(Some(ms))
+        text.map(|text| time(flag, text, |line| self.note(line))).transpose()
     }
+}
+
+fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {}", crate::labels::printable(line));
+}
+
+/// A time as typed; `note` hears of what was assumed.
+fn time(flag: &str, text: &str, note: impl FnOnce(&str)) -> Result<TimestampMs> {
+    let (ms, assumed) = parse_time(text)?;
+    if assumed {
+        note(&format!("{flag} {text} has no zone and is read as UTC"));
+    }
+    Ok(ms)
+}
+
+/// Sets the number of threads, where one was given.
+fn set_threads(threads: Option<usize>) -> Result<()> {
+    match threads {
+        None => {}
+        Some(0) => return Err(Error::usage("--threads 0: at least one thread is needed")),
+        Some(n) if n > MAX_THREADS => {
+            return Err(Error::usage(format!("--threads {n}: at most {MAX_THREADS} are started")));
+        }
+        // Fails only if a pool exists already, which a second call in one process would mean.
+        Some(n) => drop(rayon::ThreadPoolBuilder::new().num_threads(n).build_global()),
+    }
+    Ok(())
 }
 
 /// What an archive may cost, and where it is unpacked.
@@ -272,7 +286,7 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
             VerdictMode::Bounded => Mode::Bounded,
             VerdictMode::Observed => Mode::Observed,
         },
-        coverage_ratio: args.require_coverage.as_deref().map(ratio).transpose()?,
+        coverage_ratio: args.require_coverage.as_deref().map(|r| ratio("--require-coverage", r)).transpose()?,
     };
     let window = window(common, &args.window)?;
     question.ends_at_newest = window.is_trailing();
@@ -280,13 +294,13 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
 }
 
 /// A ratio from 0 to 1, or a percentage with its sign.
-fn ratio(text: &str) -> Result<f64> {
+fn ratio(flag: &str, text: &str) -> Result<f64> {
     let value = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|p| p / 100.0),
         None => text.parse::<f64>(),
     };
     value.ok().filter(|r| (0.0..=1.0).contains(r)).ok_or_else(|| {
-        Error::usage(format!("--require-coverage {}: a ratio from 0 to 1 is expected", crate::labels::printable(text)))
+        Error::usage(format!("{flag} {}: a ratio from 0 to 1 is expected", crate::labels::printable(text)))
             .hint("write 0.95 or 95%")
     })
 }
@@ -329,6 +343,8 @@ pub struct ConvertPlan {
     pub memory_limit: u64,
     /// The folder that the dataset will be.
     pub target: PathBuf,
+    /// The folder of all shards, where it is one of them.
+    pub above: Option<PathBuf>,
 }
 
 /// The least memory that a conversion is content with.
@@ -366,6 +382,7 @@ pub fn convert(common: &Common, args: &ConvertArgs) -> Result<ConvertPlan> {
         shard,
         memory_limit,
         target,
+        above: shard.map(|_| output.clone()),
     })
 }
 
@@ -386,4 +403,38 @@ pub fn sample_interval(common: &Common, start: Option<&str>, end: Option<&str>) 
         return Err(Error::usage("--start must not be after --end"));
     }
     Ok(Interval::new(start, end))
+}
+
+/// What `promproof synth` means.
+#[derive(Debug)]
+pub struct SynthPlan {
+    pub spec: Spec,
+    /// Whether each block is told.
+    pub progress: bool,
+}
+
+/// Settles what `promproof synth` makes.
+pub fn synth(args: &SynthArgs) -> Result<SynthPlan> {
+    set_threads(args.threads)?;
+    let note = |line: &str| {
+        if !args.quiet {
+            note(line);
+        }
+    };
+    let spec = Spec {
+        seed: args.seed,
+        end_ms: time("--end", &args.end, note)?,
+        days: args.days,
+        interval_ms: parse_duration(&args.interval)?,
+        series: args.series,
+        replicas: args.replicas,
+        churn_ratio: ratio("--churn", &args.churn)?,
+    };
+    let progress = !args.quiet
+        && match args.progress {
+            ProgressMode::Plain => true,
+            ProgressMode::Never => false,
+            ProgressMode::Auto => std::io::stderr().is_terminal(),
+        };
+    Ok(SynthPlan { spec, progress })
 }

@@ -331,7 +331,7 @@ fn folders_of_others_stay_and_datasets_are_replaced_on_request() {
     std::fs::write(out.join("mine"), "x").unwrap();
     let refused = convert(&["--force"]);
     assert_eq!(status(&refused), 2);
-    assert!(text(&refused.stderr).contains("is no dataset"));
+    assert!(text(&refused.stderr).contains("is not from this command"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde_json::Value;
 
+use promproof::labels::Labels;
 use promproof::promql::PromVersion;
 use promproof::selector::{Matcher, Selector};
 use promproof::source::{OpenOptions, Source};
@@ -40,7 +41,8 @@ fn question(set: &str) -> Question {
     }
 }
 
-fn bits(v: Option<f64>) -> Value {
+/// As the oracle writes values.
+pub fn bits(v: Option<f64>) -> Value {
     match v {
         None => Value::Null,
         Some(v) if v.is_nan() => "nan".into(),
@@ -48,9 +50,33 @@ fn bits(v: Option<f64>) -> Value {
     }
 }
 
-fn lines(path: &Path) -> Vec<Value> {
+/// One JSON value a line.
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// A vector as the oracle writes it.
+pub fn vector(samples: &[(Labels, f64)]) -> Value {
+    samples.iter().map(|(l, v)| serde_json::json!({"labels": l.to_json(), "bits": bits(Some(*v))})).collect()
+}
+
+/// Our answers to the five questions of the oracle, by their fields.
+pub fn five_figures(
+    source: &Source,
+    version: PromVersion,
+    question: &Question,
+    span: Span,
+) -> [(&'static str, Value); 5] {
+    let semantics = resolve(SemanticsChoice::Prometheus(version), source, span);
+    let a = evaluate(source, question, span, semantics).unwrap();
+    [
+        ("total", bits(a.exact.total)),
+        ("success", bits(a.exact.good)),
+        ("error", bits(a.exact.bad)),
+        ("health", vector(&a.health)),
+        ("p95", bits(a.p95_seconds)),
+    ]
 }
 
 #[test]
@@ -77,21 +103,7 @@ fn five_figures_equal_the_servers_on_generated_data() {
             .flat_map_iter(|answer| {
                 let (t, range) = (answer["t_ms"].as_i64().unwrap(), answer["range_ms"].as_i64().unwrap());
                 let set = answer["set"].as_str().unwrap();
-                let span = Span { start: t - range, end: t };
-                let semantics = resolve(SemanticsChoice::Prometheus(version), &source, span);
-                let a = evaluate(&source, &question(set), span, semantics).unwrap();
-                let health: Vec<Value> = a
-                    .health
-                    .iter()
-                    .map(|(l, v)| serde_json::json!({"labels": l.to_json(), "bits": bits(Some(*v))}))
-                    .collect();
-                let ours = [
-                    ("total", bits(a.exact.total)),
-                    ("success", bits(a.exact.good)),
-                    ("error", bits(a.exact.bad)),
-                    ("health", Value::from(health)),
-                    ("p95", bits(a.p95_seconds)),
-                ];
+                let ours = five_figures(&source, version, &question(set), Span { start: t - range, end: t });
                 let mut wrong = Vec::new();
                 for (field, value) in ours {
                     let theirs = &answer[field];

@@ -37,6 +37,8 @@ mod roundtrip;
 mod servers;
 /// Where fixtures are and how a test says that it was skipped.
 mod support;
+/// Made-up snapshots, their truth, and what is read from them.
+mod synth;
 /// House rules that the compiler does not check.
 mod tidy;
 /// Every sample on disk, and what becomes of it.
