@@ -27,18 +27,30 @@ type askOptions struct {
 
 // ask puts all questions to a real server over a copy of the data.
 func ask(ctx context.Context, o askOptions) error {
-	ctx, cancel := context.WithTimeout(ctx, o.limit)
-	defer cancel()
 	questions, err := answers.ReadQuestions(filepath.Join(o.dir, "questions.jsonl"))
 	if err != nil {
 		return err
 	}
+	return overCopy(ctx, o, filepath.Join(o.dir, "data"), func(ctx context.Context, c *client) (int, error) {
+		res, err := inOrder(ctx, questions, o.workers, c.answer)
+		if err != nil {
+			return 0, err
+		}
+		return len(res), answers.WriteLines(o.out, res)
+	})
+}
+
+// overCopy runs a server over a copy of the data and has it asked; ask returns
+// the number of answers.
+func overCopy(ctx context.Context, o askOptions, data string, ask func(context.Context, *client) (int, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
+	defer cancel()
 	tmp, err := os.MkdirTemp("", "oracle-ask-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	if err := os.CopyFS(filepath.Join(tmp, "data"), os.DirFS(filepath.Join(o.dir, "data"))); err != nil {
+	if err := os.CopyFS(filepath.Join(tmp, "data"), os.DirFS(data)); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -57,14 +69,11 @@ func ask(ctx context.Context, o askOptions) error {
 		Timeout:   5 * time.Minute,
 		Transport: &http.Transport{MaxIdleConnsPerHost: o.workers},
 	}}
-	res, err := c.askAll(ctx, questions, o.workers)
+	n, err := ask(ctx, c)
 	if err != nil {
 		return fmt.Errorf("%w; the server's log ends with: %s", err, s.LogTail())
 	}
-	if err := answers.WriteLines(o.out, res); err != nil {
-		return err
-	}
-	fmt.Printf("%s: %d answers, ready after %.1fs, asked for %.1fs\n", o.version, len(res), ready.Seconds(), time.Since(begin).Seconds())
+	fmt.Printf("%s: %d answers, ready after %.1fs, asked for %.1fs\n", o.version, n, ready.Seconds(), time.Since(begin).Seconds())
 	return nil
 }
 
@@ -74,11 +83,12 @@ type client struct {
 	http *http.Client
 }
 
-// askAll keeps the order of the questions. It ends at the first failure.
-func (c *client) askAll(ctx context.Context, qs []answers.Question, workers int) ([]answers.Answer, error) {
+// inOrder answers questions on several workers and keeps their order. It ends
+// at the first failure.
+func inOrder[Q, A any](ctx context.Context, qs []Q, workers int, answer func(context.Context, Q) (A, error)) ([]A, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	res := make([]answers.Answer, len(qs))
+	res := make([]A, len(qs))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
@@ -88,7 +98,7 @@ func (c *client) askAll(ctx context.Context, qs []answers.Question, workers int)
 				if i >= len(qs) {
 					return
 				}
-				a, err := c.answer(ctx, qs[i])
+				a, err := answer(ctx, qs[i])
 				if err != nil {
 					cancel(err)
 					return

@@ -17,6 +17,7 @@ import (
 const usage = `usage:
   oracle generate -seed S [-sets N] -out DIR
   oracle ask -server BIN -version V -dir DIR -out FILE [-workers N] [-limit D] [-extra-flags "..."]
+  oracle synth (the same flags; DIR is written by promproof synth)
 `
 
 func main() {
@@ -49,11 +50,11 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("generate needs -out and between 1 and 9999 -sets")
 		}
 		return generate(*out, *seed, *sets)
-	case "ask":
+	case "ask", "synth":
 		var o askOptions
 		fs.StringVar(&o.server, "server", "", "Prometheus binary")
 		fs.StringVar(&o.version, "version", "", "version that the binary must report, such as 2.42")
-		fs.StringVar(&o.dir, "dir", "", "directory written by generate")
+		fs.StringVar(&o.dir, "dir", "", "directory written by generate, or by promproof synth")
 		fs.StringVar(&o.out, "out", "", "file for the answers")
 		fs.IntVar(&o.workers, "workers", 8, "questions asked at the same time")
 		fs.DurationVar(&o.limit, "limit", 30*time.Minute, "give up after this time")
@@ -63,7 +64,10 @@ func run(ctx context.Context, args []string) error {
 		}
 		o.extraFlags = strings.Fields(*extra)
 		if o.server == "" || o.dir == "" || o.out == "" || o.workers < 1 || o.workers > 64 {
-			return fmt.Errorf("ask needs -server, -dir, -out and between 1 and 64 -workers")
+			return fmt.Errorf("%s needs -server, -dir, -out and between 1 and 64 -workers", args[0])
+		}
+		if args[0] == "synth" {
+			return askSynth(ctx, o)
 		}
 		return ask(ctx, o)
 	}
