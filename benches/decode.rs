@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use made::{Kind, Random, samples};
+use made::{Kind, random, samples};
 use promproof::raw::crc32c;
 use promproof::sample::Samples;
 use promproof::tsdb::chunkenc::xor;
@@ -38,7 +38,7 @@ const SETS: &[(&str, usize, &[Kind])] = &[
     ("counters", 8, &[Kind::Busy]),
     ("idle", 8, &[Kind::Idle]),
     ("gauges", 8, &[Kind::Gauge]),
-    ("buckets", 8, &[Kind::Bucket]),
+    ("buckets", 8, &[Kind::Bucket(1024)]),
     ("constants", 8, &[Kind::Constant]),
 ];
 
@@ -48,9 +48,9 @@ const REAL: &[Kind] = &[
     Kind::Idle,
     Kind::Gauge,
     Kind::Constant,
-    Kind::Bucket,
-    Kind::Bucket,
-    Kind::Bucket,
+    Kind::Bucket(1024),
+    Kind::Bucket(1024),
+    Kind::Bucket(1024),
     Kind::Busy,
     Kind::Gauge,
     Kind::Idle,
@@ -79,7 +79,7 @@ fn set(name: &str) -> &'static Set {
 
 fn make(name: &str) -> Set {
     let (_, parts, kinds) = SETS.iter().find(|s| s.0 == name).unwrap();
-    let mut random = Random::new(7);
+    let mut random = random(7);
     let mut set = Set { segment: vec![0; 8], parts: Vec::new() };
     let mut kinds = kinds.iter().cycle();
     for _ in 0..*parts {

@@ -1,6 +1,6 @@
 //! How long a head takes to open: a write-ahead log of 60 million samples of 10 000 series, as it is and for one service.
 //!
-//! The log (about 690 MB, plain, and the same with snappy) is written once into `promproof-bench-wal-1/` below the
+//! The log (about 690 MB, plain, and the same with snappy) is written once into `promproof-bench-wal-2/` below the
 //! system's folder for temporary files (`TMPDIR`) and used again by later runs. Remove the folder to get the space back.
 //! The same folders can be given to a server: `prometheus --storage.tsdb.path=COPY …`.
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use divan::{Bencher, black_box};
 
 use made::wal::{LogWriter, samples_record, series_record};
-use made::{Kind, Random, samples};
+use made::{Kind, random, samples};
 use promproof::labels::Labels;
 use promproof::selector::Selector;
 use promproof::source::{OpenOptions, Source};
@@ -33,7 +33,7 @@ fn main() {
 
 /// The folder of the log, written if it is not there yet.
 fn folder(snappy: bool) -> PathBuf {
-    let top = std::env::temp_dir().join("promproof-bench-wal-1");
+    let top = std::env::temp_dir().join("promproof-bench-wal-2");
     let dir = top.join(if snappy { "snappy" } else { "plain" });
     if dir.is_dir() {
         return dir;
@@ -41,8 +41,8 @@ fn folder(snappy: bool) -> PathBuf {
     let part = top.join("part");
     let _ = std::fs::remove_dir_all(&part);
     let mut log = LogWriter::create(&part.join("wal"), snappy);
-    let kinds = [Kind::Busy, Kind::Idle, Kind::Gauge, Kind::Bucket, Kind::Constant, Kind::Steady];
-    let mut random = Random::new(7);
+    let kinds = [Kind::Busy, Kind::Idle, Kind::Gauge, Kind::Bucket(1024), Kind::Constant, Kind::Steady];
+    let mut random = random(7);
     let labels = |target: usize, i: usize| {
         let instance = format!("10.0.0.{target}:8080");
         let name = match (target, i) {

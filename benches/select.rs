@@ -2,7 +2,7 @@
 //! 1 000 and 10 000 series of other services.
 //!
 //! The blocks (6000 samples per series, 15 s apart; the largest has 60 million) are written once into
-//! `promproof-bench-1/` below the system's folder for temporary files (`TMPDIR`) and used again by later runs. Remove
+//! `promproof-bench-2/` below the system's folder for temporary files (`TMPDIR`) and used again by later runs. Remove
 //! the folder to get the space (about 170 MB) back.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use divan::{Bencher, black_box};
 
-use made::{Kind, Random, samples};
+use made::{Kind, random, samples};
 use promproof::labels::Labels;
 use promproof::samples::{Loaded, Reach, load_all};
 use promproof::selector::Selector;
@@ -71,7 +71,7 @@ fn recommender() -> Vec<(Labels, Kind)> {
     add(Kind::Constant, "up", &[]);
     let bounds = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"];
     for le in bounds {
-        add(Kind::Bucket, "recommend_latency_seconds_bucket", &[("le", le)]);
+        add(Kind::Bucket(1024), "recommend_latency_seconds_bucket", &[("le", le)]);
     }
     add(Kind::Busy, "recommend_latency_seconds_count", &[]);
     add(Kind::Gauge, "recommend_latency_seconds_sum", &[]);
@@ -84,7 +84,7 @@ fn other(i: usize) -> (Labels, Kind) {
     let (name, kind) = match i % 50 {
         0 => ("up".to_owned(), Kind::Constant),
         n => {
-            let kinds = [Kind::Busy, Kind::Idle, Kind::Gauge, Kind::Constant, Kind::Bucket];
+            let kinds = [Kind::Busy, Kind::Idle, Kind::Gauge, Kind::Constant, Kind::Bucket(1024)];
             (format!("service_metric_{n}_total"), kinds[n % kinds.len()])
         }
     };
@@ -94,7 +94,7 @@ fn other(i: usize) -> (Labels, Kind) {
 
 /// The folder that holds a block with that many unrelated series, written if it is not there yet.
 fn data(unrelated: usize) -> PathBuf {
-    let dir = std::env::temp_dir().join("promproof-bench-1").join(unrelated.to_string());
+    let dir = std::env::temp_dir().join("promproof-bench-2").join(unrelated.to_string());
     let ulid = Ulid::from_parts(START_MS as u64, unrelated as u128);
     if dir.join(ulid.to_string()).exists() {
         return dir;
@@ -106,7 +106,7 @@ fn data(unrelated: usize) -> PathBuf {
     let mut all = recommender();
     all.extend((0..unrelated).map(other));
     all.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut random = Random::new(unrelated as u64);
+    let mut random = random(unrelated as u64);
     let end = START_MS + (SAMPLES as i64 + 1) * STEP_MS;
     let mut writer = BlockWriter::create(&dir, ulid, START_MS, end).unwrap();
     for (labels, kind) in all {
