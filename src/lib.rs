@@ -11,9 +11,10 @@
 //! ```
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
-//! `version`, `loss`), never one to its right; `tests/it/tidy.rs` checks it.
+//! `version`, `loss`, `gosort`, `gofloat`), never one to its right; `tests/it/tidy.rs` checks it.
 
 pub mod error;
+pub mod gofloat;
 pub mod gosort;
 pub mod labels;
 pub mod loss;

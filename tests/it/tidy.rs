@@ -11,7 +11,8 @@ const ROOMS: [&str; 17] = [
     "promql", "windows", "verdict", "report", "cli",
 ];
 /// Flat files use only each other.
-const FLAT: [&str; 9] = ["error", "gosort", "labels", "loss", "sample", "selector", "time", "re2", "version"];
+const FLAT: [&str; 10] =
+    ["error", "gofloat", "gosort", "labels", "loss", "sample", "selector", "time", "re2", "version"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
