@@ -5,7 +5,7 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw bytes -> tsdb -> wal -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! raw bytes -> tsdb -> wal -> scrape -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //!                                                       -> check ----------------------------------------------^
 //!                   -> synth (made-up snapshots) --------------------------------------------------------------------^
 //! ```
@@ -30,6 +30,8 @@ pub mod tsdb;
 pub mod synth;
 
 pub mod wal;
+
+pub mod scrape;
 
 pub mod head;
 

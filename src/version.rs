@@ -123,6 +123,11 @@ impl PromVersion {
         self.at_least(3, 15)
     }
 
+    /// From 3.0 `le` and `quantile` of text expositions are stored as OpenMetrics writes floats.
+    pub fn normalizes_bounds(self) -> bool {
+        self.at_least(3, 0)
+    }
+
     /// From 3.16 a bucket whose bound is NaN is dropped.
     pub fn drops_nan_bound(self) -> bool {
         self.at_least(3, 16)
