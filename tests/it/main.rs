@@ -23,6 +23,8 @@ mod differential;
 mod encodings;
 /// What a case of the fixtures says must be read, and what is read.
 mod expected;
+/// Text dumps beside what upstream reads from them.
+mod exposition;
 /// Answers of servers beside ours.
 mod golden;
 /// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
