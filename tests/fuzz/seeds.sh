@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot archive head; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive head exposition; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -118,6 +118,17 @@ find "$@" -type d -name wal | sort | while read -r wal; do
     rm "$corpus"/head/part[1234]
   done
 done
+# Dumps in all dialects; of large ones the first lines.
+dump() { mode=$1; to=$2; { printf "$mode"; head -c 4000; } > "$corpus/exposition/$to"; }
+dumps=$here/../../fixtures/dumps
+for file in "$dumps"/*.prom; do dump '\000' "$(basename "$file")" < "$file"; done
+for file in "$dumps"/*.om; do dump '\001' "$(basename "$file")" < "$file"; done
+if command -v zstd >/dev/null; then
+  zstd -qdc "$dumps/dump.txt.zst" | dump '\002' dump
+  zstd -qdc "$dumps/dump.om.zst" | dump '\003' dump-openmetrics
+  zstd -qdc "$dumps/query-raw.json.zst" | dump '\000' answer
+fi
+printf '\000a{b="c\nd",e="\\\\n"} 1\t2\n# TYPE h histogram\n{"h.x",le="1"} NaN\n' > "$corpus/exposition/odd"
 i=0
 while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'
 up
