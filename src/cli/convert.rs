@@ -24,9 +24,6 @@ const MEMBERS: [&str; 5] = [MANIFEST, "views.sql", "samples", "series", "histogr
 pub fn run(args: ConvertArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
     let plan = plan::convert(&common, &args)?;
-    if args.view == View::Union {
-        return Err(Error::usage("--view union is not converted yet").hint("promproof dump --view union prints it"));
-    }
     signals::remove_private_folders();
     let begun = Instant::now();
     each_source(&common, &[], |source| {
@@ -41,6 +38,7 @@ pub fn run(args: ConvertArgs) -> Result<u8> {
             interval: plan.interval,
             layout: plan.layout,
             partition: plan.partition,
+            union: args.view == View::Union,
             shard: plan.shard,
             memory_limit: plan.memory_limit,
             semantics: format!("prometheus-{}", storage_release(common.semantics, &source)),

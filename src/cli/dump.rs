@@ -116,7 +116,7 @@ fn union(
     let mut ledger = source.opening_ledger();
     let mut printed = 0;
     let selections: Vec<&[Matcher]> = selectors.iter().map(Selector::matchers).collect();
-    for series in physical(source, &selections, &mut ledger)? {
+    for series in physical(source, &selections, &|_| true, &mut ledger)? {
         for part in &series.parts {
             let mut run = Run::default();
             run.extend(&part.run, interval);

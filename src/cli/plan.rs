@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::archive::Limits;
 use crate::cli::args::{
     AvailabilityArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode, ReportFormat,
-    SynthArgs, VerdictMode, When, WindowArgs,
+    SynthArgs, VerdictMode, View, When, WindowArgs,
 };
 use crate::cli::progress::Shown;
 use crate::dataset::{Layout, Partition};
@@ -359,6 +359,9 @@ pub fn convert(common: &Common, args: &ConvertArgs) -> Result<ConvertPlan> {
     let Some(output) = &common.output else {
         return Err(Error::usage("--output DIR is needed"));
     };
+    if args.view == View::Union && args.partition == PartitionArg::Day {
+        return Err(Error::usage("--view union is not split into days").hint("leave --partition out"));
+    }
     let shard = args.shard.as_deref().map(shard).transpose()?;
     let target = match shard {
         Some((index, count)) => output.join(format!("shard-{index:05}-of-{count:05}")),

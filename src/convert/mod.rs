@@ -6,6 +6,7 @@
 //! | one pass over all labels: how many series, which labels, which shard | `survey` |
 //! | series into tasks of one row group each, tasks into batches that fit the memory | `tasks` |
 //! | loading and encoding them on all threads, writing them in order | `samples` |
+//! | every sample on disk instead of those that a server serves | `union` |
 //! | what is left when all samples are written: series, views, manifest | here and `views` |
 //!
 //! Tasks are cut by what indexes say and never by threads or memory, so equal sources give equal bytes.
@@ -14,6 +15,7 @@ mod accounts;
 mod samples;
 mod survey;
 mod tasks;
+mod union;
 mod views;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ use crate::wal::record::metric_type;
 
 use accounts::Accounts;
 use survey::Survey;
+use union::Everything;
 
 /// What is converted, and how.
 #[derive(Debug, Clone)]
@@ -48,14 +51,22 @@ pub struct Options {
     pub interval: Interval,
     /// How values stand.
     pub layout: Layout,
-    /// How samples are split into folders.
+    /// How samples are split into folders; the union view is not.
     pub partition: Partition,
+    /// Every sample on disk with its origin, instead of what a server serves.
+    pub union: bool,
     /// Shard `.0` of `.1`, counted from 0.
     pub shard: Option<(u32, u32)>,
     /// What the conversion may hold in memory, in bytes.
     pub memory_limit: u64,
     /// The name of the release whose rules the source follows, such as `prometheus-3.16`.
     pub semantics: String,
+}
+
+impl Options {
+    fn view(&self) -> &'static str {
+        if self.union { "union" } else { "served" }
+    }
 }
 
 /// Is told how far a conversion is.
@@ -86,9 +97,15 @@ pub fn convert(source: &Source, options: &Options, dir: &Path, progress: &dyn Pr
     let mut ledger = source.opening_ledger();
     let exclusive =
         |series: Vec<MergedSeries>, ledger: &mut Ledger| exclusive_chunks(source, &series, ledger).into_owned();
-    let walk = SeriesWalk::open(source, &options.selectors, &mut ledger, exclusive);
+    let (everything, walk) = if options.union {
+        let (everything, walk) = Everything::find(source, &options.selectors, &mut ledger)?;
+        (Some(everything), walk)
+    } else {
+        (None, SeriesWalk::open(source, &options.selectors, options.memory_limit / 4, &mut ledger, exclusive))
+    };
     let survey = Survey::take(source, &walk, options);
-    let job = samples::Job { source, options, walk: &walk, survey: &survey, metadata: &metadata, dir, progress };
+    let (metadata, survey, everything) = (&metadata, &survey, everything.as_ref());
+    let job = samples::Job { source, options, walk: &walk, survey, everything, metadata, dir, progress };
     let (mut files, mut accounts) = job.run(ledger)?;
     accounts.ledger.settle();
     accounts.ledger.check_one_server()?;
@@ -147,6 +164,7 @@ fn dataset_id(description: &Value, options: &Options) -> String {
         "matches": matches,
         "start_ms": options.interval.start,
         "end_ms": options.interval.end,
+        "view": options.view(),
         "layout": options.layout.name(),
         "partition": options.partition.name(),
         "semantics": options.semantics,
@@ -221,7 +239,7 @@ fn manifest(
         source: description,
         semantics: options.semantics.clone(),
         depends_on_release: source.depends_on_release(),
-        view: "served".to_owned(),
+        view: options.view().to_owned(),
         layout: options.layout.name().to_owned(),
         partition: options.partition.name().to_owned(),
         start_ms: Some(options.interval.start).filter(|t| *t != i64::MIN),

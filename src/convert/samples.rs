@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::accounts::{Accounts, Found};
 use super::survey::Survey;
 use super::tasks::{Batches, GROUP_ROWS, Task, TaskBatch};
+use super::union::Everything;
 use super::{Options, Progress};
 use crate::dataset::{
     FileEntry, HistogramWriter, Metadata, Partition, SampleEncoder, SampleGroup, SampleRows, SampleWriter,
@@ -36,17 +37,21 @@ pub(super) struct Job<'a> {
     pub options: &'a Options,
     pub walk: &'a SeriesWalk<'a>,
     pub survey: &'a Survey,
+    /// In the union view, what there is on disk.
+    pub everything: Option<&'a Everything>,
     pub metadata: &'a Metadata,
     pub dir: &'a Path,
     pub progress: &'a dyn Progress,
 }
 
 /// What one task gives.
-struct Done {
-    groups: Vec<SampleGroup>,
-    histograms: Vec<(i64, Vec<HistogramSample>)>,
-    found: Vec<Found>,
-    rows: u64,
+#[derive(Default)]
+pub(super) struct Done {
+    pub groups: Vec<SampleGroup>,
+    /// Histograms by series, each with its origin in the union view.
+    pub histograms: Vec<(i64, Vec<(HistogramSample, Option<String>)>)>,
+    pub found: Vec<Found>,
+    pub rows: u64,
 }
 
 /// Encoders with their buffers, taken and given back by tasks.
@@ -55,6 +60,16 @@ type Encoders = Mutex<Vec<(SampleEncoder, SampleRows)>>;
 impl Job<'_> {
     /// Writes all samples and histograms.
     pub(super) fn run(&self, opening: Ledger) -> Result<(Vec<FileEntry>, Accounts)> {
+        if let Some(everything) = self.everything {
+            let (first, end) = self.survey.shard;
+            let mut accounts = Accounts::new(first, end, opening);
+            let mut out = Parts::new(self, String::new());
+            let mut ledger = Ledger::default();
+            everything.write(self, &mut ledger, |done| self.write(vec![Ok(done)], &mut out, &mut accounts))?;
+            accounts.ledger.absorb(ledger);
+            out.even_empty()?;
+            return Ok((out.finish()?, accounts));
+        }
         let (files, accounts, overdrawn) = self.attempt(opening.clone(), &[])?;
         if overdrawn.is_empty() {
             return Ok((files, accounts));
@@ -86,15 +101,10 @@ impl Job<'_> {
             self.pass(&sweep, interval, without, &mut out, &mut accounts)?;
             files.extend(out.finish()?);
         }
-        // Engines stumble over patterns that match nothing.
         let mut empty = Parts::new(self, String::new());
-        if !files.iter().any(|f| f.path.starts_with("samples/")) {
-            empty.sample_writer()?;
-        }
-        if !files.iter().any(|f| f.path.starts_with("histograms/")) {
-            empty.histogram_writer()?;
-        }
-        files.extend(empty.finish()?);
+        empty.files = std::mem::take(&mut files);
+        empty.even_empty()?;
+        let files = empty.finish()?;
         Ok((files, accounts, sweep.overdrawn()))
     }
 
@@ -165,8 +175,10 @@ impl Job<'_> {
         for done in wave {
             let done = done?;
             out.samples(done.groups)?;
-            for (id, histograms) in done.histograms {
-                out.histograms(id, &histograms)?;
+            for (id, histograms) in &done.histograms {
+                for (sample, origin) in histograms {
+                    out.histogram_writer()?.push(*id, sample, origin.as_deref())?;
+                }
             }
             done.found.into_iter().for_each(|found| accounts.add(found));
             self.progress.advance(done.rows, self.survey.samples);
@@ -190,14 +202,14 @@ fn do_task(
         Some(idle) => idle,
         None => (SampleEncoder::new(job.options.layout).map_err(refused)?, SampleRows::default()),
     };
-    let mut done = Done { groups: Vec::new(), histograms: Vec::new(), found: Vec::new(), rows: 0 };
+    let mut done = Done::default();
     for at in task.from..task.to {
         let id = first_id + at as i64;
         let mut loaded = loading.load(at, task.interval);
         done.found.push(Found::of(id, &mut loaded));
         if !loaded.histograms.is_empty() {
             let histograms = whole_hints(loading, series.get(at), at, task.interval, loaded.histograms);
-            done.histograms.push((id, histograms));
+            done.histograms.push((id, histograms.into_iter().map(|h| (h, None)).collect()));
         }
         let mut from = 0;
         while from < loaded.samples.len() {
@@ -273,6 +285,17 @@ impl<'a> Parts<'a> {
         self.samples.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "no file of samples is open"))
     }
 
+    /// Begins the files of each kind that there are none of: engines stumble over patterns that match nothing.
+    fn even_empty(&mut self) -> Result<()> {
+        if self.samples.is_none() && !self.files.iter().any(|f| f.path.starts_with("samples/")) {
+            self.sample_writer()?;
+        }
+        if self.histograms.is_none() && !self.files.iter().any(|f| f.path.starts_with("histograms/")) {
+            self.histogram_writer()?;
+        }
+        Ok(())
+    }
+
     fn samples(&mut self, groups: Vec<SampleGroup>) -> Result<()> {
         groups.into_iter().try_for_each(|group| self.sample_writer()?.append(group))
     }
@@ -283,10 +306,6 @@ impl<'a> Parts<'a> {
             self.histograms = Some(HistogramWriter::create(self.job.dir, path, self.job.metadata)?);
         }
         self.histograms.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "no file of histograms is open"))
-    }
-
-    fn histograms(&mut self, id: i64, histograms: &[HistogramSample]) -> Result<()> {
-        self.histogram_writer()?.push(id, histograms)
     }
 
     /// Closes the files.

@@ -53,6 +53,7 @@ fn schema() -> SchemaRef {
         field("negative_buckets", list(DataType::Float64)),
         field("custom_bounds", list(DataType::Float64)),
         field("integers", list(DataType::Int64)),
+        field("origin", DataType::Utf8),
     ]))
 }
 
@@ -163,6 +164,7 @@ struct Rows {
     buckets: [ListBuilder<Float64Builder>; 2],
     bounds: ListBuilder<Float64Builder>,
     integers: ListBuilder<Int64Builder>,
+    origins: StringBuilder,
     len: usize,
 }
 
@@ -187,11 +189,12 @@ impl Rows {
             buckets: [doubles(), doubles()],
             bounds: doubles(),
             integers: longs(),
+            origins: StringBuilder::new(),
             len: 0,
         }
     }
 
-    fn push(&mut self, series: i64, sample: &HistogramSample) {
+    fn push(&mut self, series: i64, sample: &HistogramSample, origin: Option<&str>) {
         let HistogramSample { t_ms, start_ms, sum, hint, layout, counts } = sample;
         let numbers = Numbers::of(counts);
         let bare = is_bare(sample);
@@ -221,6 +224,7 @@ impl Rows {
         let bounds = || layout.custom_bounds.iter().map(|b| Some(f64::from_bits(*b)));
         self.bounds.append_option((!layout.custom_bounds.is_empty()).then(bounds));
         self.integers.append_option(numbers.integers.map(|list| list.into_iter().map(Some)));
+        self.origins.append_option(origin);
         self.len += 1;
     }
 
@@ -247,6 +251,7 @@ impl Rows {
         }
         arrays.push(Arc::new(self.bounds.finish()));
         arrays.push(Arc::new(self.integers.finish()));
+        arrays.push(Arc::new(self.origins.finish()));
         Ok(RecordBatch::try_new(schema.clone(), arrays)?)
     }
 }
@@ -274,17 +279,12 @@ impl HistogramWriter {
         Ok(HistogramWriter { path, rel, schema, writer, rows: Rows::new(), written: 0, cover: Cover::default() })
     }
 
-    /// Appends histograms of a series that does not come before the last one.
-    pub fn push(&mut self, series: i64, samples: &[HistogramSample]) -> Result<()> {
-        for sample in samples {
-            self.rows.push(series, sample);
-            self.written += 1;
-            self.cover.add(Some((series, series)), Some(Interval::new(sample.t_ms, sample.t_ms)));
-            if self.rows.len == BATCH_ROWS {
-                self.flush()?;
-            }
-        }
-        Ok(())
+    /// Appends a histogram of a series that does not come before the last one; `origin` in the union view.
+    pub fn push(&mut self, series: i64, sample: &HistogramSample, origin: Option<&str>) -> Result<()> {
+        self.rows.push(series, sample, origin);
+        self.written += 1;
+        self.cover.add(Some((series, series)), Some(Interval::new(sample.t_ms, sample.t_ms)));
+        if self.rows.len == BATCH_ROWS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -34,6 +34,18 @@ impl SampleRows {
         }
     }
 
+    /// Says where the row that was pushed last comes from.
+    pub fn came_from(&mut self, origin: &str) {
+        let at = self.origins.iter().position(|o| o == origin).unwrap_or_else(|| {
+            self.origins.push(origin.to_owned());
+            self.origins.len() - 1
+        });
+        match self.from.last_mut() {
+            Some((last, rows)) if *last as usize == at => *rows += 1,
+            _ => self.from.push((at as u32, 1)),
+        }
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         self.samples.len()

@@ -31,7 +31,7 @@ use logs::Logs;
 pub use exclusive::losses as overdrawn_losses;
 pub use read::{at_most, logged};
 
-pub use physical::{PhysicalSeries, physical, physical_beside_blocks};
+pub use physical::{PhysicalSeries, physical, physical_beside_blocks, physical_labels};
 
 /// A series with its samples inside some interval, merged from all parts, deletions applied.
 #[derive(Debug, Clone, Default)]

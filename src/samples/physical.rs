@@ -1,7 +1,8 @@
 //! Every sample on disk with its origin: what was stored, repeated, deleted, refused, compacted or orphaned, beside what a
 //! server serves of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::head::Physical;
 use crate::labels::Labels;
 use crate::loss::Ledger;
-use crate::selector::Matcher;
+use crate::selector::{Matcher, Selector};
 use crate::source::Source;
 use crate::tsdb::Block;
 use crate::tsdb::chunkenc::{Encoding, claimed_samples};
@@ -24,19 +25,24 @@ pub struct PhysicalSeries {
     pub parts: Vec<Physical>,
 }
 
-/// Everything on disk that all matchers of any of `selections` accept, in label order, and what nothing attributes to a
-/// series. Blocks that a server does not serve are included.
+/// Everything on disk that all matchers of any of `selections` and `among` accept, in label order, and what nothing
+/// attributes to a series. Blocks that a server does not serve are included.
 /// Holds all of it in memory: ask for what you need.
 ///
 /// Errs where a log that could be read at opening cannot be read any more.
-pub fn physical(source: &Source, selections: &[&[Matcher]], ledger: &mut Ledger) -> Result<Vec<PhysicalSeries>> {
+pub fn physical(
+    source: &Source,
+    selections: &[&[Matcher]],
+    among: &(dyn Fn(&Labels) -> bool + Sync),
+    ledger: &mut Ledger,
+) -> Result<Vec<PhysicalSeries>> {
     let matches = |labels: &Labels, of: &[Matcher]| of.iter().all(|m| m.matches(labels.get(m.name())));
-    let wanted = |labels: &Labels| selections.iter().any(|of| matches(labels, of));
+    let wanted = |labels: &Labels| among(labels) && selections.iter().any(|of| matches(labels, of));
     let served = source.blocks.iter().map(|b| (&b.block, "stored"));
     let blocks: Vec<(&Block, &'static str)> =
         served.chain(source.shadowed.iter().map(|s| (&s.block, "compacted"))).collect();
     let found: Vec<(Vec<Physical>, Ledger)> =
-        blocks.par_iter().map(|(block, state)| of_block(block, state, selections)).collect();
+        blocks.par_iter().map(|(block, state)| of_block(block, state, selections, among)).collect();
     let mut all: BTreeMap<Labels, Vec<Physical>> = BTreeMap::new();
     for (parts, lost) in found {
         ledger.absorb(lost);
@@ -63,14 +69,51 @@ pub fn physical_beside_blocks(source: &Source) -> u64 {
     shadowed + source.heads.iter().map(|h| h.head.physical_samples()).sum::<u64>()
 }
 
-fn of_block(block: &Block, state: &'static str, selections: &[&[Matcher]]) -> (Vec<Physical>, Ledger) {
+/// The label sets on disk that any of `selectors` accepts, with about how many samples each has; no labels stand for the
+/// samples that nothing attributes.
+///
+/// Errs where a log that could be read at opening cannot be read any more.
+pub fn physical_labels(source: &Source, selectors: &[Selector]) -> Result<BTreeMap<Labels, u64>> {
+    let wanted = |labels: &Labels| selectors.is_empty() || selectors.iter().any(|s| s.matches(labels));
+    let mut all: BTreeMap<Labels, u64> = BTreeMap::new();
+    let blocks = source.blocks.iter().map(|b| &b.block).chain(source.shadowed.iter().map(|s| &s.block));
+    for index in blocks.filter_map(|b| b.index.as_ref()) {
+        for entry in index.walk().filter_map(std::result::Result::ok).filter(|e| wanted(&e.labels)) {
+            *all.entry(entry.labels).or_default() += entry.chunks.len() as u64 * 120;
+        }
+    }
+    for h in &source.heads {
+        let seen: Mutex<BTreeSet<Labels>> = Mutex::default();
+        let note = |labels: &Labels| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).insert(labels.clone());
+            false
+        };
+        let unattributed = h.head.physical(&note)?;
+        let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let each = h.head.physical_samples() / (seen.len() as u64).max(1);
+        for labels in seen.into_iter().filter(wanted) {
+            *all.entry(labels).or_default() += each;
+        }
+        for none in unattributed.into_iter().filter(|p| p.labels.is_empty()) {
+            *all.entry(none.labels).or_default() += none.run.len() as u64;
+        }
+    }
+    Ok(all)
+}
+
+fn of_block(
+    block: &Block,
+    state: &'static str,
+    selections: &[&[Matcher]],
+    among: &(dyn Fn(&Labels) -> bool + Sync),
+) -> (Vec<Physical>, Ledger) {
     let mut ledger = Ledger::default();
     let Some(index) = &block.index else { return (Vec::new(), ledger) };
     let mut entries = BTreeMap::new();
     for matchers in selections {
         let selected = index.select(matchers);
         ledger.losses.extend(selected.lost.iter().map(|fault| block.series_loss(fault)));
-        entries.extend(selected.series.into_iter().map(|e| (e.offset, e)));
+        entries.extend(selected.series.into_iter().filter(|e| among(&e.labels)).map(|e| (e.offset, e)));
     }
     let mut out = Vec::new();
     for entry in entries.into_values() {

@@ -22,38 +22,55 @@ pub struct SeriesWalk<'a> {
     selectors: &'a [Selector],
     /// The candidates in each block; `None` for all of its series.
     candidates: Vec<Option<Vec<BlockSeriesRef>>>,
-    /// All series, where they cannot be streamed.
+    /// All series, where they are few or cannot be streamed.
     held: Option<Vec<MergedSeries>>,
 }
 
+/// What a byte of an index takes when its series are held.
+const HELD_PER_BYTE: u64 = 4;
+
+/// The series of one part in label order.
+type Sorted<'w> = Box<dyn Iterator<Item = (Labels, Member)> + Send + 'w>;
+
 impl<'a> SeriesWalk<'a> {
-    /// Prepares a walk over what any of `selectors` accepts, or everything without one. `exclusive` is given the series
-    /// where they have to be held, to take away chunks that several of them name. Damage goes to `ledger`.
+    /// Prepares a walk over what any of `selectors` accepts, or everything without one; series that take no more than
+    /// `budget` bytes are read once and held. `exclusive` is given the series where they have to be held because an index is
+    /// damaged, to take away chunks that several of them name. Damage goes to `ledger`.
     pub fn open(
         source: &'a Source,
         selectors: &'a [Selector],
+        budget: u64,
         ledger: &mut Ledger,
         exclusive: impl FnOnce(Vec<MergedSeries>, &mut Ledger) -> Vec<MergedSeries>,
     ) -> SeriesWalk<'a> {
         let candidates: Vec<Option<Vec<BlockSeriesRef>>> =
             source.blocks.par_iter().map(|b| b.block.index.as_ref().and_then(|i| candidates(i, selectors))).collect();
         let mut walk = SeriesWalk { source, selectors, candidates, held: None };
-        let sound = |at: usize| source.blocks.get(at).is_none_or(|b| walk.is_sound(at, &b.block));
-        if !(0..source.blocks.len()).into_par_iter().all(sound) {
-            let mut all: BTreeMap<Labels, MergedSeries> = BTreeMap::new();
-            let everything: [&[Matcher]; 1] = [&[]];
-            let asked: Vec<&[Matcher]> = match selectors {
-                [] => everything.to_vec(),
-                some => some.iter().map(Selector::matchers).collect(),
-            };
-            for matchers in asked {
-                let selection = select(source, matchers);
-                ledger.absorb(selection.ledger);
-                all.extend(selection.series.into_iter().map(|s| (s.labels.clone(), s)));
+        let bytes: u64 = source.blocks.iter().filter_map(|b| b.block.index.as_ref()).map(Index::bytes).sum();
+        let few = bytes.saturating_mul(HELD_PER_BYTE) <= budget;
+        let read = |at: usize| source.blocks.get(at).map_or(Some(Vec::new()), |b| walk.sound(at, &b.block, few));
+        let blocks: Option<Vec<Vec<SeriesEntry>>> = (0..source.blocks.len()).into_par_iter().map(read).collect();
+        match blocks {
+            Some(entries) if few => {
+                let mut parts: Vec<Sorted<'_>> = Vec::new();
+                for (block, entries) in entries.into_iter().enumerate() {
+                    let member = move |entry: SeriesEntry| (entry.labels.clone(), Member::Block { block, entry });
+                    parts.push(Box::new(entries.into_iter().map(member)));
+                }
+                walk.held = Some(Merged::new(&walk, parts).collect());
             }
-            walk.held = Some(exclusive(all.into_values().collect(), ledger));
+            Some(_) => {}
+            None => {
+                let all = walk.select_all(ledger);
+                walk.held = Some(exclusive(all, ledger));
+            }
         }
         walk
+    }
+
+    /// A walk over series that were found in another way, in label order.
+    pub fn of(source: &'a Source, selectors: &'a [Selector], series: Vec<MergedSeries>) -> SeriesWalk<'a> {
+        SeriesWalk { source, selectors, candidates: Vec::new(), held: Some(series) }
     }
 
     /// The series in label order.
@@ -61,31 +78,64 @@ impl<'a> SeriesWalk<'a> {
         if let Some(held) = &self.held {
             return Box::new(held.iter().cloned());
         }
-        Box::new(Merged::new(self))
+        let mut parts: Vec<Sorted<'_>> = Vec::new();
+        for (block, b) in self.source.blocks.iter().enumerate() {
+            // What cannot be read was found when the walk was prepared, and then all series are held.
+            let entries = self.entries(block, &b.block).filter_map(Result::ok);
+            parts.push(Box::new(entries.map(move |entry| (entry.labels.clone(), Member::Block { block, entry }))));
+        }
+        Box::new(Merged::new(self, parts))
     }
 
     fn accepts(&self, labels: &Labels) -> bool {
         self.selectors.is_empty() || self.selectors.iter().any(|s| s.matches(labels))
     }
 
-    /// Whether the entries of a block can be read, ascend by their labels, and name each chunk once.
-    fn is_sound(&self, at: usize, block: &Block) -> bool {
+    /// All series by selection, with everything that is wrong about them.
+    fn select_all(&self, ledger: &mut Ledger) -> Vec<MergedSeries> {
+        let mut all: BTreeMap<Labels, MergedSeries> = BTreeMap::new();
+        let everything: [&[Matcher]; 1] = [&[]];
+        let asked: Vec<&[Matcher]> = match self.selectors {
+            [] => everything.to_vec(),
+            some => some.iter().map(Selector::matchers).collect(),
+        };
+        for matchers in asked {
+            let selection = select(self.source, matchers);
+            ledger.absorb(selection.ledger);
+            all.extend(selection.series.into_iter().map(|s| (s.labels.clone(), s)));
+        }
+        all.into_values().collect()
+    }
+
+    /// The entries of a block if `keep` says so, else none of them. `None` unless all can be read, ascend by their labels, and
+    /// name each chunk once.
+    fn sound(&self, at: usize, block: &Block, keep: bool) -> Option<Vec<SeriesEntry>> {
+        let Some(index) = &block.index else { return Some(Vec::new()) };
+        if index.postings_fault().is_some() {
+            return None;
+        }
+        let mut kept = Vec::new();
         let mut last: Option<Labels> = None;
         let mut last_chunk = None;
-        self.entries(at, block).all(|entry| {
-            let Ok(entry) = entry else { return false };
+        for entry in self.entries(at, block) {
+            let entry = entry.ok()?;
             let chunks = entry.chunks.iter().all(|c| last_chunk.replace(c.reference).is_none_or(|l| l < c.reference));
-            let ascends = last.as_ref().is_none_or(|l| *l < entry.labels);
-            last = Some(entry.labels);
-            chunks && ascends && !entry.odd_labels
-        }) && block.index.as_ref().is_none_or(|i| i.postings_fault().is_none())
+            let ascends = last.replace(entry.labels.clone()).is_none_or(|l| l < entry.labels);
+            if !chunks || !ascends || entry.odd_labels {
+                return None;
+            }
+            if keep {
+                kept.push(entry);
+            }
+        }
+        Some(kept)
     }
 
     fn entries<'w>(
         &'w self,
         at: usize,
         block: &'w Block,
-    ) -> Box<dyn Iterator<Item = Result<SeriesEntry, crate::raw::Fault>> + 'w> {
+    ) -> Box<dyn Iterator<Item = Result<SeriesEntry, crate::raw::Fault>> + Send + 'w> {
         let Some(index) = &block.index else { return Box::new(std::iter::empty()) };
         match self.candidates.get(at) {
             Some(Some(refs)) => Box::new(refs.iter().map(|r| index.series(*r))),
@@ -110,7 +160,7 @@ fn candidates(index: &Index, selectors: &[Selector]) -> Option<Vec<BlockSeriesRe
 
 /// The parts of a source, each sorted, merged.
 struct Merged<'w> {
-    parts: Vec<Box<dyn Iterator<Item = (Labels, Member)> + 'w>>,
+    parts: Vec<Sorted<'w>>,
     rank: BTreeMap<Part, usize>,
     /// The next series of each part.
     heads: BinaryHeap<Reverse<Next>>,
@@ -143,14 +193,10 @@ impl Ord for Next {
 }
 
 impl<'w> Merged<'w> {
-    fn new(walk: &'w SeriesWalk<'_>) -> Merged<'w> {
+    /// Merges `blocks` with the heads and datasets of the source.
+    fn new(walk: &'w SeriesWalk<'_>, blocks: Vec<Sorted<'w>>) -> Merged<'w> {
         let source = walk.source;
-        let mut parts: Vec<Box<dyn Iterator<Item = (Labels, Member)> + 'w>> = Vec::new();
-        for (block, b) in source.blocks.iter().enumerate() {
-            // What cannot be read was found when the walk was prepared, and then all series are held.
-            let entries = walk.entries(block, &b.block).filter_map(Result::ok);
-            parts.push(Box::new(entries.map(move |entry| (entry.labels.clone(), Member::Block { block, entry }))));
-        }
+        let mut parts = blocks;
         for (head, h) in source.heads.iter().enumerate() {
             let mut order: Vec<usize> = (0..h.head.series.len()).collect();
             order.sort_by_key(|at| h.head.series.get(*at).map(|s| &s.labels));
@@ -166,11 +212,9 @@ impl<'w> Merged<'w> {
                 (s.record.labels.clone(), Member::Dataset { dataset, position, pieces })
             })));
         }
-        let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
-        let accepted = |part: Box<dyn Iterator<Item = (Labels, Member)> + 'w>| {
-            Box::new(part.filter(|(labels, _)| walk.accepts(labels))) as Box<dyn Iterator<Item = (Labels, Member)> + 'w>
-        };
+        let accepted = |part: Sorted<'w>| -> Sorted<'w> { Box::new(part.filter(|(labels, _)| walk.accepts(labels))) };
         let parts: Vec<_> = parts.into_iter().map(accepted).collect();
+        let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
         let mut merged = Merged { heads: BinaryHeap::new(), rank, parts };
         (0..merged.parts.len()).for_each(|part| merged.advance(part));
         merged
@@ -190,10 +234,17 @@ impl Iterator for Merged<'_> {
         let Reverse(Next { labels, part, member }) = self.heads.pop()?;
         self.advance(part);
         let mut members = vec![member];
+        // Equal label sets share their memory.
+        let shared = |mut member: Member| {
+            if let Member::Block { entry, .. } = &mut member {
+                entry.labels = labels.clone();
+            }
+            member
+        };
         while self.heads.peek().is_some_and(|Reverse(next)| next.labels == labels) {
             let Reverse(Next { part, member, .. }) = self.heads.pop()?;
             self.advance(part);
-            members.push(member);
+            members.push(shared(member));
         }
         members.sort_by_key(|m| self.rank.get(&m.part()).copied());
         Some(MergedSeries { labels, members })

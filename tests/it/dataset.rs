@@ -37,6 +37,7 @@ fn options(layout: Layout) -> Options {
         interval: Interval::ALL,
         layout,
         partition: Partition::None,
+        union: false,
         shard: None,
         memory_limit: 512 << 20,
         semantics: "prometheus-3.16".to_owned(),
@@ -419,4 +420,62 @@ fn a_selector_and_times_convert_what_dump_prints() {
     let read = run(&[&["dump", &out, "--match", selector, "--format", "csv"], &times[..]].concat());
     assert_eq!(text(&direct.stdout).lines().count(), text(&read.stdout).lines().count());
     assert_eq!(text(&direct.stdout), text(&read.stdout));
+}
+
+/// One column of every row of the Parquet files below a folder, as text.
+fn column(dir: &Path, name: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let reader =
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file).unwrap())
+                .unwrap()
+                .build()
+                .unwrap();
+        for batch in reader {
+            let batch = batch.unwrap();
+            let values = batch.column_by_name(name).unwrap();
+            let formatter = arrow::util::display::ArrayFormatter::try_new(values, &Default::default()).unwrap();
+            out.extend((0..values.len()).map(|row| formatter.value(row).to_string()));
+        }
+    }
+    out
+}
+
+#[test]
+fn the_union_view_has_every_sample_on_disk_with_its_origin() {
+    let mut folders: Vec<PathBuf> = sources();
+    folders.retain(|d| d.starts_with(fixtures()));
+    let (mut rows, mut others) = (0, 0);
+    for data in folders {
+        let source = open(&data, "auto");
+        let dir = TempDir::new().unwrap();
+        let written = converted(&source, &Options { union: true, ..options(Layout::Simple) }, dir.path());
+        let mut ledger = promproof::loss::Ledger::default();
+        let found = promproof::samples::physical(&source, &[&[]], &|_| true, &mut ledger).unwrap();
+        let parts = || found.iter().flat_map(|s| &s.parts);
+        let floats: usize = parts().map(|p| p.run.floats.len()).sum();
+        let histograms: usize = parts().map(|p| p.run.histograms.len()).sum();
+        let m = &written.manifest;
+        assert_eq!((m.float_samples, m.histogram_samples), (floats as u64, histograms as u64), "{}", data.display());
+        let mut want: BTreeMap<String, usize> = BTreeMap::new();
+        for p in parts() {
+            let place = p.file.split('/').next().unwrap();
+            *want.entry(format!("{place} {}", p.state)).or_default() += p.run.floats.len();
+        }
+        want.retain(|_, n| *n > 0);
+        let mut got: BTreeMap<String, usize> = BTreeMap::new();
+        for origin in column(&dir.path().join("samples"), "origin") {
+            *got.entry(origin).or_default() += 1;
+        }
+        assert_eq!(got, want, "{}", data.display());
+        rows += floats + histograms;
+        others += got.iter().filter(|(origin, _)| !origin.ends_with(" stored")).map(|(_, n)| n).sum::<usize>();
+        // No answer can rest on it.
+        let refused = Source::open(dir.path(), &OpenOptions::default()).unwrap_err().to_string();
+        assert!(refused.contains("without --view union"), "{refused}");
+    }
+    println!("{rows} samples on disk, {others} of them not stored");
+    assert!(others > 100);
 }

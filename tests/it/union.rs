@@ -12,7 +12,7 @@ use crate::expected::full_read;
 use crate::support::{fixture_sets, name, read_json};
 
 fn everything(source: &Source) -> Vec<PhysicalSeries> {
-    physical(source, &[&[]], &mut Ledger::default()).unwrap()
+    physical(source, &[&[]], &|_| true, &mut Ledger::default()).unwrap()
 }
 
 /// Samples of each kind of store.

@@ -2,31 +2,36 @@
 
 use parquet::basic::Encoding;
 
-/// Slots of the table that tells how often values repeat.
-const SEEN: usize = 4096;
+/// Values from each of three places of a page by which its encoding is chosen.
+const TRIED: usize = 1024;
 
-/// Appends `bits` to `out` in the encoding that compresses better, and says which.
-pub(super) fn encode(bits: &[u64], out: &mut Vec<u8>) -> Encoding {
-    if repeats(bits) {
-        plain(bits, out);
-        Encoding::PLAIN
-    } else {
+/// Appends `bits` to `out` in the encoding that compresses better, and says which. `size` compresses and gives the length.
+pub(super) fn encode(bits: &[u64], out: &mut Vec<u8>, size: impl FnMut(&[u8]) -> usize) -> Encoding {
+    if splits(bits, size) {
         split(bits, out);
         Encoding::BYTE_STREAM_SPLIT
+    } else {
+        plain(bits, out);
+        Encoding::PLAIN
     }
 }
 
-/// Whether at least half of the values stood among the last few thousand already: then a general compressor finds whole
-/// values, and splitting their bytes would hide them.
-fn repeats(bits: &[u64]) -> bool {
-    let mut seen = [0u64; SEEN];
-    let mut again = 0;
-    for value in bits {
-        let slot = (value.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as usize;
-        again += usize::from(seen[slot] == *value);
-        seen[slot] = *value;
+/// Whether splitting helps. A general compressor finds values that repeat only if they are whole, and the common first
+/// bytes of noisy ones only if they are split; which is which shows when a part of the page is compressed both ways.
+fn splits(bits: &[u64], mut size: impl FnMut(&[u8]) -> usize) -> bool {
+    let mut part: Vec<u64> = Vec::with_capacity(3 * TRIED);
+    if bits.len() <= 3 * TRIED {
+        part.extend_from_slice(bits);
+    } else {
+        for sixth in [1, 3, 5] {
+            let from = bits.len() * sixth / 6;
+            part.extend(bits.iter().skip(from).take(TRIED));
+        }
     }
-    again * 2 >= bits.len()
+    let (mut whole, mut apart) = (Vec::new(), Vec::new());
+    plain(&part, &mut whole);
+    split(&part, &mut apart);
+    size(&apart) < size(&whole)
 }
 
 fn plain(bits: &[u64], out: &mut Vec<u8>) {

@@ -51,6 +51,13 @@ impl Scratch {
     }
 }
 
+/// Compresses `bytes` into `packed`, whatever it held before, and gives the length.
+fn compressed(zstd: &mut Compressor<'_>, bytes: &[u8], packed: &mut Vec<u8>) -> Result<usize, ParquetError> {
+    packed.clear();
+    packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+    zstd.compress_to_buffer(bytes, packed).map_err(|e| ParquetError::External(Box::new(e)))
+}
+
 /// A finished column chunk, its offsets counted from its own start.
 pub(super) struct Column {
     pub(super) bytes: Vec<u8>,
@@ -97,9 +104,7 @@ impl<'s> Building<'s> {
 
     fn compress(&mut self) -> Result<Bytes, ParquetError> {
         let Scratch { zstd, body, packed, .. } = &mut *self.scratch;
-        packed.clear();
-        packed.reserve(zstd::zstd_safe::compress_bound(body.len()));
-        zstd.compress_to_buffer(body.as_slice(), packed).map_err(|e| ParquetError::External(Box::new(e)))?;
+        compressed(zstd, body, packed)?;
         Ok(Bytes::copy_from_slice(packed))
     }
 
@@ -280,9 +285,12 @@ pub(super) fn doubles(
     let mut column = Building::new(descr, scratch);
     for range in pages_of(values.len()) {
         let nulls = defined.put(range.clone(), &mut column.scratch.body);
-        let Scratch { body, words, .. } = &mut *column.scratch;
+        let Scratch { zstd, packed, body, words, .. } = &mut *column.scratch;
         let words = defined.values(values, range.clone(), nulls, words);
-        let encoding = doubles::encode(words, body);
+        let encoding = match words {
+            [] => Encoding::PLAIN,
+            _ => doubles::encode(words, body, |bytes| compressed(zstd, bytes, packed).unwrap_or(usize::MAX)),
+        };
         column.page(range.len(), nulls, encoding)?;
     }
     column.finish(BoundaryOrder::UNORDERED)

@@ -71,6 +71,11 @@ impl Index {
         Ok(Index { bytes, version, toc, symbols, postings })
     }
 
+    /// The length of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The version of the layout.
     pub fn version(&self) -> IndexVersion {
         self.version
