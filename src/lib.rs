@@ -5,10 +5,11 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw bytes -> tsdb -> wal -> scrape -> head -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
-//!                                                       -> check ----------------------------------------------^
-//!                   -> synth (made-up snapshots) --------------------------------------------------------------------^
+//! raw -> tsdb -> wal -> head -> dataset -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
 //! ```
+//!
+//! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `scrape` (text dumps, from `raw`), `check` (every file by
+//! itself, from `source`) and `convert` (datasets, from `samples`).
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,
 //! `version`, `loss`, `gosort`, `gofloat`), never one to its right; `tests/it/tidy.rs` checks it.

@@ -87,6 +87,10 @@ impl Samples {
 
     /// Moves all samples of `other` to the end.
     pub fn append(&mut self, other: &mut Samples) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+            return other.clear();
+        }
         let starts = std::mem::take(&mut other.starts);
         self.extend_starts(&starts, other.len());
         self.ts.append(&mut other.ts);

@@ -24,7 +24,7 @@ pub(super) fn walk(root: &Path, out: &mut Vec<FileVerdict>) -> Result<()> {
         let mut verdict = FileVerdict::new(place, FileKind::Manifest, bytes);
         match Manifest::read(&folder) {
             Ok(manifest) => {
-                verdict.count("file", manifest.files.len() as u64);
+                verdict.count("files", manifest.files.len() as u64);
                 known.insert(tree::join(&rel, "views.sql"));
                 known.extend(manifest.files.iter().map(|f| tree::join(&rel, &f.path)));
                 let files = manifest.files.par_iter();
@@ -56,7 +56,7 @@ pub(super) fn walk(root: &Path, out: &mut Vec<FileVerdict>) -> Result<()> {
 fn file(path: &Path, rel: String, entry: &FileEntry) -> FileVerdict {
     let bytes = std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len());
     let mut verdict = FileVerdict::new(rel, FileKind::Parquet, bytes);
-    verdict.count("row", entry.rows);
+    verdict.count("rows", entry.rows);
     let effect = "the rows that cannot be trusted are in no answer";
     let finding = match (bytes, sha256_file(path)) {
         (None, _) => Some(Finding::bad(ErrorKind::Missing, "file", "it is there", "nothing", effect)),

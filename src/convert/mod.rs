@@ -2,7 +2,8 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | what is asked for, and the id that follows from it | here |
+//! | what is asked for | here |
+//! | the digests of the source and the dataset's id, meanwhile | `identity` |
 //! | one pass over all labels: how many series, which labels, which shard | `survey` |
 //! | series into tasks of one row group each, tasks into batches that fit the memory | `tasks` |
 //! | loading and encoding them on all threads, writing them in order | `samples` |
@@ -12,6 +13,7 @@
 //! Tasks are cut by what indexes say and never by threads or memory, so equal sources give equal bytes.
 
 mod accounts;
+mod identity;
 mod samples;
 mod survey;
 mod tasks;
@@ -21,11 +23,10 @@ mod views;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
 use crate::dataset::{
-    DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, Layout, LossEntry, MANIFEST, Manifest, Metadata, Partition,
+    DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, Layout, LossEntry, MANIFEST, Manifest, Partition,
     SeriesRecord, SeriesWriter, Shard,
 };
 use crate::error::{Error, Result};
@@ -39,6 +40,7 @@ use crate::time::Interval;
 use crate::wal::record::metric_type;
 
 use accounts::Accounts;
+use identity::{Identity, Known};
 use survey::Survey;
 use union::Everything;
 
@@ -92,34 +94,35 @@ pub struct Converted {
 /// to be different servers. Damage is a loss in the manifest.
 pub fn convert(source: &Source, options: &Options, dir: &Path, progress: &dyn Progress) -> Result<Converted> {
     let options = &within_datasets(source, options)?;
-    let description = anonymous(source.describe(true)?);
-    let metadata = Metadata { dataset_id: dataset_id(&description, options) };
-    let mut ledger = source.opening_ledger();
-    let exclusive =
-        |series: Vec<MergedSeries>, ledger: &mut Ledger| exclusive_chunks(source, &series, ledger).into_owned();
-    let (everything, walk) = if options.union {
-        let (everything, walk) = Everything::find(source, &options.selectors, &mut ledger)?;
-        (Some(everything), walk)
-    } else {
-        (None, SeriesWalk::open(source, &options.selectors, options.memory_limit / 4, &mut ledger, exclusive))
-    };
-    let survey = Survey::take(source, &walk, options);
-    let (metadata, survey, everything) = (&metadata, &survey, everything.as_ref());
-    let job = samples::Job { source, options, walk: &walk, survey, everything, metadata, dir, progress };
-    let (mut files, mut accounts) = job.run(ledger)?;
-    accounts.ledger.settle();
-    accounts.ledger.check_one_server()?;
-    let (series, losses) = write_series(&job, &accounts)?;
-    files.push(series);
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let views = views::sql(options);
-    let path = dir.join("views.sql");
-    std::fs::write(&path, &views).map_err(|e| Error::io(&path, "write it", &e))?;
-    let bytes = files.iter().map(|f| f.bytes).sum::<u64>() + views.len() as u64;
-    let manifest = manifest(&job, description, &accounts, losses, files);
-    let path = dir.join(MANIFEST);
-    std::fs::write(&path, manifest.to_text()?).map_err(|e| Error::io(&path, "write it", &e))?;
-    Ok(Converted { manifest, bytes, ledger: accounts.ledger })
+    std::thread::scope(|scope| {
+        let identity = Identity::begin(scope, source, options);
+        let mut ledger = source.opening_ledger();
+        let (everything, walk) = if options.union {
+            let (everything, walk) = Everything::find(source, &options.selectors, &mut ledger)?;
+            (Some(everything), walk)
+        } else {
+            let exclusive =
+                |series: Vec<MergedSeries>, ledger: &mut Ledger| exclusive_chunks(source, &series, ledger).into_owned();
+            (None, SeriesWalk::open(source, &options.selectors, options.memory_limit / 8, &mut ledger, exclusive))
+        };
+        let survey = Survey::take(source, &walk, options);
+        let (survey, everything, identity) = (&survey, everything.as_ref(), &|| identity.get());
+        let job = samples::Job { source, options, walk: &walk, survey, everything, identity, dir, progress };
+        let (mut files, mut accounts) = job.run(ledger)?;
+        accounts.ledger.settle();
+        accounts.ledger.check_one_server()?;
+        let (series, losses) = write_series(&job, &accounts)?;
+        files.push(series);
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let views = views::sql(options);
+        let path = dir.join("views.sql");
+        std::fs::write(&path, &views).map_err(|e| Error::io(&path, "write it", &e))?;
+        let bytes = files.iter().map(|f| f.bytes).sum::<u64>() + views.len() as u64;
+        let manifest = manifest(&job, identity()?, &accounts, losses, files);
+        let path = dir.join(MANIFEST);
+        std::fs::write(&path, manifest.to_text()?).map_err(|e| Error::io(&path, "write it", &e))?;
+        Ok(Converted { manifest, bytes, ledger: accounts.ledger })
+    })
 }
 
 /// The same options where the source is a dataset that holds a part only: what was not converted once is not there twice.
@@ -146,40 +149,13 @@ fn within_datasets(source: &Source, options: &Options) -> Result<Options> {
     Ok(within)
 }
 
-/// What a source consists of, without the name that somebody gave to its folder.
-fn anonymous(mut description: Value) -> Value {
-    if let Some(map) = description.as_object_mut() {
-        map.shift_remove("name");
-        map.shift_remove("root");
-    }
-    description
-}
-
-/// The id that equal sources and options have, and no others. All shards of one conversion share it.
-fn dataset_id(description: &Value, options: &Options) -> String {
-    let matches: Vec<String> = options.selectors.iter().map(Selector::to_string).collect();
-    let identity = json!({
-        "format_version": FORMAT_VERSION,
-        "source": description,
-        "matches": matches,
-        "start_ms": options.interval.start,
-        "end_ms": options.interval.end,
-        "view": options.view(),
-        "layout": options.layout.name(),
-        "partition": options.partition.name(),
-        "semantics": options.semantics,
-        "shards": options.shard.map(|(_, count)| count),
-    });
-    Sha256::digest(identity.to_string().as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Writes the table of series, and gives every loss the id of its series.
 fn write_series(job: &samples::Job<'_>, accounts: &Accounts) -> Result<(FileEntry, Vec<LossEntry>)> {
     let (first, end) = job.survey.shard;
     let folder = job.dir.join("series");
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make it", &e))?;
     let path = "series/part-00000.parquet".to_owned();
-    let mut writer = SeriesWriter::create(job.dir, path, &job.survey.columns, job.metadata)?;
+    let mut writer = SeriesWriter::create(job.dir, path, &job.survey.columns)?;
     let mut ids: BTreeMap<&Labels, Option<i64>> = BTreeMap::new();
     ids.extend(accounts.ledger.losses.iter().filter_map(|l| Some((l.series.as_ref()?, None))));
     let of_shard = job.walk.iter().skip(first as usize).take((end - first).max(0) as usize);
@@ -202,7 +178,7 @@ fn write_series(job: &samples::Job<'_>, accounts: &Accounts) -> Result<(FileEntr
     }
     let id_of = |loss: &Loss| loss.series.as_ref().and_then(|labels| ids.get(labels).copied().flatten());
     let losses = accounts.ledger.losses.iter().map(|loss| LossEntry::new(loss, id_of(loss))).collect();
-    Ok((writer.finish()?, losses))
+    Ok((writer.finish(&(job.identity)()?.dataset_id)?, losses))
 }
 
 /// Type, unit and help of a series.
@@ -222,21 +198,21 @@ fn metadata_of(source: &Source, series: &MergedSeries) -> Option<[String; 3]> {
 
 fn manifest(
     job: &samples::Job<'_>,
-    description: Value,
+    known: Known,
     accounts: &Accounts,
     losses: Vec<LossEntry>,
     files: Vec<FileEntry>,
 ) -> Manifest {
-    let samples::Job { source, options, survey, metadata, .. } = job;
+    let samples::Job { source, options, survey, .. } = job;
     let ends = |interval: Interval| (interval.start, interval.end);
     let (first, end) = survey.shard;
     let ledger = &accounts.ledger;
     Manifest {
         format: DATASET_FORMAT.to_owned(),
         format_version: FORMAT_VERSION,
-        dataset_id: metadata.dataset_id.clone(),
+        dataset_id: known.dataset_id,
         tool: json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}),
-        source: description,
+        source: known.description,
         semantics: options.semantics.clone(),
         depends_on_release: source.depends_on_release(),
         view: options.view().to_owned(),

@@ -6,13 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Found};
+use super::identity::Known;
 use super::survey::Survey;
 use super::tasks::{Batches, GROUP_ROWS, Task, TaskBatch};
 use super::union::Everything;
 use super::{Options, Progress};
-use crate::dataset::{
-    FileEntry, HistogramWriter, Metadata, Partition, SampleEncoder, SampleGroup, SampleRows, SampleWriter,
-};
+use crate::dataset::{FileEntry, HistogramWriter, Partition, SampleEncoder, SampleGroup, SampleRows, SampleWriter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::loss::Ledger;
 use crate::samples::{Batch, Kinds, Reach, Sweep, overdrawn_losses};
@@ -27,7 +26,7 @@ const MOST_DAYS: i64 = 36_525;
 /// Rows after which another file begins.
 const PART_ROWS: u64 = 1 << 27;
 /// The part of the memory that a batch of series may take; the rest is for what is being encoded and for the indexes.
-const BATCH_SHARE: u64 = 4;
+const BATCH_SHARE: u64 = 8;
 /// Tasks per thread between two writes: the more, the less do threads wait for each other.
 const TASKS_PER_THREAD: usize = 8;
 
@@ -39,7 +38,8 @@ pub(super) struct Job<'a> {
     pub survey: &'a Survey,
     /// In the union view, what there is on disk.
     pub everything: Option<&'a Everything>,
-    pub metadata: &'a Metadata,
+    /// Waits for the digests of the source.
+    pub identity: &'a (dyn Fn() -> Result<Known> + Sync),
     pub dir: &'a Path,
     pub progress: &'a dyn Progress,
 }
@@ -275,12 +275,12 @@ impl<'a> Parts<'a> {
         if self.samples.as_ref().is_some_and(|w| w.rows() >= PART_ROWS)
             && let Some(full) = self.samples.take()
         {
-            self.files.push(full.finish()?);
+            self.files.push(full.finish(&(self.job.identity)()?.dataset_id)?);
             self.number += 1;
         }
         if self.samples.is_none() {
             let path = self.path("samples", self.number)?;
-            self.samples = Some(SampleWriter::create(self.job.dir, path, self.job.metadata)?);
+            self.samples = Some(SampleWriter::create(self.job.dir, path)?);
         }
         self.samples.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "no file of samples is open"))
     }
@@ -303,7 +303,7 @@ impl<'a> Parts<'a> {
     fn histogram_writer(&mut self) -> Result<&mut HistogramWriter> {
         if self.histograms.is_none() {
             let path = self.path("histograms", 0)?;
-            self.histograms = Some(HistogramWriter::create(self.job.dir, path, self.job.metadata)?);
+            self.histograms = Some(HistogramWriter::create(self.job.dir, path)?);
         }
         self.histograms.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "no file of histograms is open"))
     }
@@ -311,11 +311,13 @@ impl<'a> Parts<'a> {
     /// Closes the files.
     fn finish(mut self) -> Result<Vec<FileEntry>> {
         let mut files = std::mem::take(&mut self.files);
+        let open = self.samples.is_some() || self.histograms.is_some();
+        let id = if open { (self.job.identity)()?.dataset_id } else { String::new() };
         if let Some(writer) = self.samples.take() {
-            files.push(writer.finish()?);
+            files.push(writer.finish(&id)?);
         }
         if let Some(writer) = self.histograms.take() {
-            files.push(writer.finish()?);
+            files.push(writer.finish(&id)?);
         }
         Ok(files)
     }

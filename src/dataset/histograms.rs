@@ -18,7 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 
 use super::manifest::FileEntry;
-use super::part::{Cover, HashedFile, Metadata, write_error};
+use super::part::{Cover, HashedFile, belongs_to, properties, write_error};
 use super::series::utc_ms;
 use crate::error::Result;
 use crate::sample::STALE_NAN_BITS;
@@ -269,10 +269,10 @@ pub struct HistogramWriter {
 
 impl HistogramWriter {
     /// Creates `rel` below the dataset's folder `dir`.
-    pub fn create(dir: &Path, rel: String, metadata: &Metadata) -> Result<HistogramWriter> {
+    pub fn create(dir: &Path, rel: String) -> Result<HistogramWriter> {
         let path = dir.join(&rel);
         let schema = schema();
-        let properties = metadata.properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
+        let properties = properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashedFile::create(&path)?, schema.clone(), options)
             .map_err(|e| write_error(&path, &e))?;
@@ -292,9 +292,10 @@ impl HistogramWriter {
         batch.and_then(|batch| self.writer.write(&batch)).map_err(|e| write_error(&self.path, &e))
     }
 
-    /// Writes the footer and closes the file.
-    pub fn finish(mut self) -> Result<FileEntry> {
+    /// Writes the footer, with the id of the dataset, and closes the file.
+    pub fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
         self.flush()?;
+        self.writer.append_key_value_metadata(belongs_to(dataset_id));
         let file = self.writer.into_inner().map_err(|e| write_error(&self.path, &e))?;
         file.finish(self.rel, self.written, self.cover)
     }

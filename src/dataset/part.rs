@@ -24,23 +24,19 @@ pub(super) const DATASET_KEY: &str = "promproof.dataset";
 /// The key under which a file of samples has the CRC-32C of each of its row groups, in hex.
 pub(super) const GROUPS_KEY: &str = "promproof.row_groups.crc32c";
 
-/// What every file of a dataset says about where it belongs.
-#[derive(Debug, Clone)]
-pub struct Metadata {
-    /// The dataset's id.
-    pub dataset_id: String,
+/// What all files have in common.
+pub(super) fn properties() -> WriterPropertiesBuilder {
+    // Level 1 is valid.
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    WriterProperties::builder()
+        .set_created_by(concat!("promproof version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::Page)
 }
 
-impl Metadata {
-    pub(super) fn properties(&self) -> WriterPropertiesBuilder {
-        // Level 1 is valid.
-        let level = ZstdLevel::try_new(1).unwrap_or_default();
-        WriterProperties::builder()
-            .set_created_by(concat!("promproof version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::ZSTD(level))
-            .set_statistics_enabled(EnabledStatistics::Page)
-            .set_key_value_metadata(Some(vec![KeyValue::new(DATASET_KEY.to_owned(), self.dataset_id.clone())]))
-    }
+/// What every file says about where it belongs.
+pub(super) fn belongs_to(dataset_id: &str) -> KeyValue {
+    KeyValue::new(DATASET_KEY.to_owned(), dataset_id.to_owned())
 }
 
 /// A new file that is hashed while it is written, its footer once more apart.
@@ -137,13 +133,11 @@ pub struct SampleWriter {
 
 impl SampleWriter {
     /// Creates `rel` below the dataset's folder `dir`.
-    pub fn create(dir: &Path, rel: String, metadata: &Metadata) -> Result<SampleWriter> {
+    pub fn create(dir: &Path, rel: String) -> Result<SampleWriter> {
         let path = dir.join(&rel);
         let sorted = |column: usize| SortingColumn { column_idx: column as i32, descending: false, nulls_first: false };
-        let properties = metadata
-            .properties()
-            .set_sorting_columns(Some(vec![sorted(column::SERIES_ID), sorted(column::TS)]))
-            .build();
+        let properties =
+            properties().set_sorting_columns(Some(vec![sorted(column::SERIES_ID), sorted(column::TS)])).build();
         let schema = schema::samples().root_schema_ptr();
         let writer = SerializedFileWriter::new(HashedFile::create(&path)?, schema, Arc::new(properties))
             .map_err(|e| write_error(&path, &e))?;
@@ -173,8 +167,9 @@ impl SampleWriter {
         Ok(())
     }
 
-    /// Writes the footer and closes the file.
-    pub fn finish(mut self) -> Result<FileEntry> {
+    /// Writes the footer, with the id of the dataset, and closes the file.
+    pub fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
+        self.writer.append_key_value_metadata(belongs_to(dataset_id));
         let groups: Vec<String> = self.groups.iter().map(|crc| format!("{crc:08x}")).collect();
         self.writer.append_key_value_metadata(KeyValue::new(GROUPS_KEY.to_owned(), groups.join(",")));
         // Parquet's own buffer still belongs to the row groups.

@@ -1,6 +1,7 @@
 //! A row group of `samples/`: rows in, finished column chunks out.
 
 use parquet::errors::ParquetError;
+use parquet::file::statistics::Statistics;
 
 use super::Layout;
 use super::pages::{self, Column, Defined, Repeated, Scratch, count_false};
@@ -106,13 +107,22 @@ impl SampleEncoder {
         let Samples { ts, bits, starts } = &rows.samples;
         let scratch = &mut self.scratch;
         self.stale.clear();
-        self.stale.extend(bits.iter().map(|b| is_stale(*b)));
+        self.stale.resize(count, false);
+        // Most row groups have none.
+        if bits.iter().any(|b| is_stale(*b)) {
+            bits.iter().zip(&mut self.stale).for_each(|(bits, stale)| *stale = is_stale(*bits));
+        }
         let ids: Vec<i64> = rows.series.iter().map(|(id, _)| *id).collect();
         let plain: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
         let runs: Vec<(u32, usize)> = rows.series.iter().enumerate().map(|(i, (_, rows))| (i as u32, *rows)).collect();
         let values = Repeated { plain: &plain, count: ids.len(), ascending: Some(&ids), runs: &runs };
         let series_id = pages::repeated(&schema.column(column::SERIES_ID), count, &values, Defined::Required, scratch)?;
         let times = pages::timestamps(&schema.column(column::TS), ts, scratch)?;
+
+        let range = match times.close.metadata.statistics() {
+            Some(Statistics::Int64(s)) => s.min_opt().zip(s.max_opt()).map(|(low, high)| Interval::new(*low, *high)),
+            _ => None,
+        };
 
         let integer = &schema.column(column::VALUE_INT);
         let div = &schema.column(column::DIV);
@@ -173,7 +183,7 @@ impl SampleEncoder {
             columns: vec![series_id, times, value, stale, start_ts, origin, value_int, div],
             rows: count,
             series: ids.first().copied().zip(ids.last().copied()),
-            times: ts.iter().min().zip(ts.iter().max()).map(|(a, b)| Interval::new(*a, *b)),
+            times: range,
         })
     }
 }

@@ -14,7 +14,7 @@ use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
 use super::manifest::FileEntry;
-use super::part::{Cover, HashedFile, Metadata, hex, write_error};
+use super::part::{Cover, HashedFile, belongs_to, hex, properties, write_error};
 use crate::error::Result;
 use crate::labels::{Label, Labels, METRIC_NAME};
 use crate::time::Interval;
@@ -275,10 +275,10 @@ pub struct SeriesWriter {
 
 impl SeriesWriter {
     /// Creates `rel` below the dataset's folder `dir`.
-    pub fn create(dir: &Path, rel: String, columns: &LabelColumns, metadata: &Metadata) -> Result<SeriesWriter> {
+    pub fn create(dir: &Path, rel: String, columns: &LabelColumns) -> Result<SeriesWriter> {
         let path = dir.join(&rel);
         let schema = schema(columns);
-        let properties = metadata.properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
+        let properties = properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
         // An embedded Arrow schema would change the types that engines see.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(HashedFile::create(&path)?, schema.clone(), options)
@@ -309,9 +309,10 @@ impl SeriesWriter {
         batch.and_then(|batch| self.writer.write(&batch)).map_err(|e| write_error(&self.path, &e))
     }
 
-    /// Writes the footer and closes the file.
-    pub fn finish(mut self) -> Result<FileEntry> {
+    /// Writes the footer, with the id of the dataset, and closes the file.
+    pub fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
         self.flush()?;
+        self.writer.append_key_value_metadata(belongs_to(dataset_id));
         let file = self.writer.into_inner().map_err(|e| write_error(&self.path, &e))?;
         file.finish(self.rel, self.written, self.cover)
     }

@@ -171,9 +171,7 @@ impl PartReader<'_, '_> {
                 }
             }
             count.deleted += self.apply_deletions(&mut chunk_run, deleted, chunk.interval(), false);
-            let mut inside = Run::default();
-            inside.extend(&chunk_run, self.ask.range);
-            let overlaps = match (run.interval(), inside.interval()) {
+            let overlaps = match (run.interval(), chunk_run.interval_inside(range)) {
                 (Some(before), Some(now)) => now.start <= before.end,
                 _ => false,
             };
@@ -185,7 +183,7 @@ impl PartReader<'_, '_> {
                 ));
                 self.out.runs.push(PartRun { part, rank: 0, open: false, run: std::mem::take(&mut run) });
             }
-            run.append(inside);
+            run.extend(&chunk_run, range);
         }
         self.out.runs.push(PartRun { part, rank: 0, open: false, run });
         self.finish(count);

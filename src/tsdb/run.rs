@@ -40,6 +40,22 @@ impl Run {
         Interval::joined(floats, histograms)
     }
 
+    /// First and last time inside `range`.
+    pub fn interval_inside(&self, range: Interval) -> Option<Interval> {
+        let whole = self.interval()?;
+        if range.contains(whole.start) && range.contains(whole.end) {
+            return Some(whole);
+        }
+        let (floats, histograms) = self.inside(range);
+        let floats = self.floats.ts.get(floats).unwrap_or_default();
+        let histograms = self.histograms.get(histograms).unwrap_or_default();
+        let ends = |a: Option<i64>, b: Option<i64>| Some(Interval::new(a?, b?));
+        Interval::joined(
+            ends(floats.first().copied(), floats.last().copied()),
+            ends(histograms.first().map(|h| h.t_ms), histograms.last().map(|h| h.t_ms)),
+        )
+    }
+
     /// The positions of floats and of histograms inside `range`.
     fn inside(&self, range: Interval) -> (Range<usize>, Range<usize>) {
         let floats = self.floats.lower_bound(range.start)..self.floats.upper_bound(range.end);

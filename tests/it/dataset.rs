@@ -479,3 +479,114 @@ fn the_union_view_has_every_sample_on_disk_with_its_origin() {
     println!("{rows} samples on disk, {others} of them not stored");
     assert!(others > 100);
 }
+
+/// Values of all kinds: integers, decimals, noise, repetitions, and every odd bit pattern.
+fn values(kind: usize, random: &mut Random, count: usize) -> Vec<u64> {
+    let odd =
+        [0x7ff0_0000_0000_0002u64, 0x7ff8_0000_0000_0001, 0xfff8_dead_beef_0000, 1 << 63, 0x7ff << 52, 0xfff << 52, 1];
+    let mut counter = random.below(1 << 20) as f64;
+    (0..count)
+        .map(|_| {
+            counter += random.below(1000) as f64;
+            match kind {
+                0 => counter.to_bits(),
+                1 => (random.below(100_000) as f64 / 1000.0).to_bits(),
+                2 => random.bits(),
+                3 => 5.0f64.to_bits(),
+                4 if random.once_in(3) => odd[random.below(odd.len())],
+                4 => (counter / 10.0).to_bits(),
+                5 => ((1u64 << (40 + random.below(24))) as f64 - random.below(3) as f64).to_bits(),
+                _ => odd[random.below(odd.len())],
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_bit_pattern_and_time_comes_back_in_both_layouts() {
+    use promproof::dataset::{SampleEncoder, SampleRows, SampleWriter};
+    use promproof::sample::{Samples, is_stale};
+    let mut rows_read = 0;
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        for layout in [Layout::Simple, Layout::Compact] {
+            let dir = TempDir::new().unwrap();
+            std::fs::create_dir(dir.path().join("samples")).unwrap();
+            let mut writer = SampleWriter::create(dir.path(), "samples/part-00000.parquet".to_owned()).unwrap();
+            let mut encoder = SampleEncoder::new(layout).unwrap();
+            let mut want: Vec<[String; 4]> = Vec::new();
+            let mut series = 0;
+            for _ in 0..1 + random.below(2) {
+                let mut rows = SampleRows::default();
+                for _ in 0..1 + random.below(6) {
+                    series += 1 + random.below(3) as i64;
+                    let count = [1, 2, 33, 128, 129, 130, 700, 21_000][random.below(8)];
+                    let bits = values(random.below(7), &mut random, count);
+                    let mut t = if random.once_in(8) { i64::MIN / 2 } else { 1_700_000_000_000 };
+                    let ts: Vec<i64> = (0..count)
+                        .map(|_| {
+                            t += if random.once_in(50) { random.bits() as i64 >> 20 & 0xfff_ffff_ffff } else { 15_000 };
+                            t
+                        })
+                        .collect();
+                    let starts: Vec<i64> = match random.below(3) {
+                        0 => ts.iter().map(|t| if random.once_in(2) { 0 } else { t - 7 }).collect(),
+                        _ => Vec::new(),
+                    };
+                    let samples = Samples { ts, bits, starts };
+                    for i in 0..samples.len() {
+                        let (t, bits) = (samples.ts[i], samples.bits[i]);
+                        let value = if is_stale(bits) { "stale".to_owned() } else { format!("{bits:016x}") };
+                        want.push([series.to_string(), t.to_string(), value, samples.start(i).to_string()]);
+                    }
+                    rows.push(series, &samples, 0..samples.len());
+                }
+                writer.append(encoder.encode(&rows).unwrap()).unwrap();
+            }
+            let entry = writer.finish("0").unwrap();
+            assert_eq!(entry.rows as usize, want.len());
+            let got = raw_rows(&dir.path().join(entry.path));
+            let differs = want.iter().zip(&got).position(|(a, b)| a != b);
+            assert!(
+                want.len() == got.len() && differs.is_none(),
+                "seed {seed}, {layout:?}: {:?}",
+                differs.map(|i| (&want[i], &got[i]))
+            );
+            rows_read += got.len();
+        }
+    }
+    println!("{rows_read} rows");
+}
+
+/// Series, time, value and start of every row, as another reader than ours sees them.
+fn raw_rows(file: &Path) -> Vec<[String; 4]> {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float64Type, Int64Type, TimestampMillisecondType};
+    let builder =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file).unwrap());
+    let mut out = Vec::new();
+    for batch in builder.unwrap().build().unwrap() {
+        let batch = batch.unwrap();
+        let of = |name: &str| batch.column_by_name(name).unwrap().clone();
+        let (ids, ts, stale) = (of("series_id"), of("ts"), of("stale"));
+        let (value, integer, div, start) = (of("value"), of("value_int"), of("div"), of("start_ts"));
+        for row in 0..batch.num_rows() {
+            let value = match (stale.as_boolean().value(row), value.is_null(row)) {
+                (true, null) => {
+                    assert!(null && integer.is_null(row));
+                    "stale".to_owned()
+                }
+                (false, false) => format!("{:016x}", value.as_primitive::<Float64Type>().value(row).to_bits()),
+                (false, true) => {
+                    let integer = integer.as_primitive::<Int64Type>().value(row) as f64;
+                    format!("{:016x}", (integer / div.as_primitive::<Float64Type>().value(row)).to_bits())
+                }
+            };
+            let start = start.as_primitive::<TimestampMillisecondType>();
+            let time = ts.as_primitive::<TimestampMillisecondType>().value(row).to_string();
+            let start = if start.is_null(row) { 0 } else { start.value(row) };
+            out.push([ids.as_primitive::<Int64Type>().value(row).to_string(), time, value, start.to_string()]);
+        }
+    }
+    out
+}

@@ -32,15 +32,25 @@ pub(super) fn encode(values: &[i64], widths: Widths, out: &mut Vec<u8>) {
             *delta = value.wrapping_sub(*before);
         }
         let used = deltas.get(..block.len()).unwrap_or_default();
-        let (least, most) = used.iter().fold((i64::MAX, i64::MIN), |(a, b), d| (a.min(*d), b.max(*d)));
-        let width = |from: i64| width(most.wrapping_sub(from) as u64, widths);
-        let least = match (widths, sticky) {
-            (Widths::WholeBytes, Some(s)) if s <= least && width(s) == width(least) => s,
-            _ => least,
-        };
-        sticky = Some(least);
+        let mut least = least_of(used);
+        if widths == Widths::WholeBytes {
+            let most = used.iter().copied().max().unwrap_or(least);
+            let width = |from: i64| width(most.wrapping_sub(from) as u64, widths);
+            least = sticky.filter(|s| *s <= least && width(*s) == width(least)).unwrap_or(least);
+            sticky = Some(least);
+        }
         put_block(used, least, widths, out);
     }
+}
+
+/// The least of some numbers, in four lanes that do not wait for each other.
+fn least_of(numbers: &[i64]) -> i64 {
+    let mut lanes = [i64::MAX; 4];
+    let mut fours = numbers.chunks_exact(4);
+    for four in &mut fours {
+        lanes.iter_mut().zip(four).for_each(|(lane, number)| *lane = (*lane).min(*number));
+    }
+    lanes.iter().chain(fours.remainder()).copied().min().unwrap_or(i64::MAX)
 }
 
 fn put_block(deltas: &[i64], least: i64, widths: Widths, out: &mut Vec<u8>) {
