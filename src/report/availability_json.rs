@@ -109,13 +109,15 @@ fn figures_json(f: &Figures) -> Map<String, Value> {
     m
 }
 
+/// `[{start, end, seconds}]`.
+pub(super) fn spans(list: &[Interval]) -> Value {
+    list.iter()
+        .map(|i| json!({"start": rfc3339(i.start), "end": rfc3339(i.end), "seconds": seconds(i.length())}))
+        .collect()
+}
+
 /// `coverage{…}`, shared with model-updates.
 pub(super) fn coverage(c: &Coverage) -> Value {
-    let spans = |list: &[Interval]| -> Value {
-        list.iter()
-            .map(|i| json!({"start": rfc3339(i.start), "end": rfc3339(i.end), "seconds": seconds(i.length())}))
-            .collect()
-    };
     let targets: Vec<Value> = c
         .targets
         .iter()

@@ -12,6 +12,7 @@ pub mod provenance;
 pub mod python;
 pub mod style;
 pub mod table;
+pub mod timeline_json;
 pub mod updates_json;
 pub mod updates_row;
 pub mod updates_text;

@@ -11,18 +11,6 @@ use crate::windows::switches::{ModelSwitch, ModelUpdates};
 
 /// The document; `source` is [`crate::source::Source::describe`].
 pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: Value) -> Value {
-    let switch = |s: &ModelSwitch| {
-        json!({
-            "timestamp": isoformat(s.t_ms),
-            "from_version": s.from_version,
-            "to_version": s.to_version,
-            "timestamp_ms": s.t_ms,
-            "after": s.after_ms.map(isoformat),
-            "after_ms": s.after_ms,
-            "replica": s.replica.to_json(),
-            "undatable": s.undatable,
-        })
-    };
     let actual = u.best.as_ref().map_or(0, |b| b.updates.len());
     let best = match &u.best {
         None => json!({"start": null, "end": null, "switch_count": 0, "switches": []}),
@@ -65,26 +53,8 @@ pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: 
     put("verdict", j.verdict.name().into());
     put("reasons", j.reasons.clone().into());
     put("bounds", json!({"worst": j.worst, "best": j.best}));
-    let updates: Vec<Value> = u
-        .updates
-        .iter()
-        .map(|x| json!({"timestamp": isoformat(x.t_ms), "timestamp_ms": x.t_ms, "to_version": x.to_version, "switches": x.switches}))
-        .collect();
-    put("updates", updates.into());
-    let served: Vec<Value> = u
-        .served
-        .iter()
-        .map(|s| {
-            json!({
-                "version": s.version,
-                "replica": s.replica.to_json(),
-                "start": rfc3339(s.start_ms),
-                "end": rfc3339(s.end_ms),
-                "duration_seconds": s.duration_ms() as f64 / 1000.0,
-            })
-        })
-        .collect();
-    put("served_versions", served.into());
+    put("updates", updates(u));
+    put("served_versions", served_versions(u));
     put("coverage", coverage(&u.coverage));
     put("losses", provenance::losses(&u.losses));
     put("conflicts", provenance::conflicts(&u.conflicts));
@@ -106,4 +76,42 @@ pub fn document(u: &ModelUpdates, j: &Judgement, within_ms: DurationMs, source: 
     put("source", source);
     put("tool", provenance::tool());
     Value::Object(doc)
+}
+
+/// One of `switches[]`, shared with the timeline.
+pub(super) fn switch(s: &ModelSwitch) -> Value {
+    json!({
+        "timestamp": isoformat(s.t_ms),
+        "from_version": s.from_version,
+        "to_version": s.to_version,
+        "timestamp_ms": s.t_ms,
+        "after": s.after_ms.map(isoformat),
+        "after_ms": s.after_ms,
+        "replica": s.replica.to_json(),
+        "undatable": s.undatable,
+    })
+}
+
+/// `updates[]`, shared with the timeline.
+pub(super) fn updates(u: &ModelUpdates) -> Value {
+    u.updates
+        .iter()
+        .map(|x| json!({"timestamp": isoformat(x.t_ms), "timestamp_ms": x.t_ms, "to_version": x.to_version, "switches": x.switches}))
+        .collect()
+}
+
+/// `served_versions[]`, shared with the timeline.
+pub(super) fn served_versions(u: &ModelUpdates) -> Value {
+    u.served
+        .iter()
+        .map(|s| {
+            json!({
+                "version": s.version,
+                "replica": s.replica.to_json(),
+                "start": rfc3339(s.start_ms),
+                "end": rfc3339(s.end_ms),
+                "duration_seconds": s.duration_ms() as f64 / 1000.0,
+            })
+        })
+        .collect()
 }

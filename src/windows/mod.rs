@@ -12,6 +12,7 @@ pub mod semantics;
 pub mod sliding;
 pub mod switches;
 pub mod targets;
+pub mod timeline;
 pub mod versions;
 mod vitals;
 

@@ -167,6 +167,19 @@ impl Targets {
         best_match(&self.by_id, labels, |i| self.targets.get(i).map(|t| &t.labels)).and_then(|i| self.targets.get(i))
     }
 
+    /// `up` = 1 over all `up` samples of the targets inside `span`; `None` without any.
+    pub fn up_ratio(&self, span: Span) -> Option<f64> {
+        let (mut ups, mut scrapes) = (0u64, 0u64);
+        for target in self.targets.iter().filter(|t| t.has_up) {
+            let (lo, hi) = (target.up.upper_bound(span.start), target.up.upper_bound(span.end));
+            for bits in target.up.bits.get(lo..hi).unwrap_or_default().iter().filter(|b| !is_stale(**b)) {
+                scrapes += 1;
+                ups += u64::from(f64::from_bits(*bits) == 1.0);
+            }
+        }
+        (scrapes > 0).then(|| ups as f64 / scrapes as f64)
+    }
+
     /// The longest scrape interval of any target.
     pub fn longest_interval(&self) -> Option<DurationMs> {
         self.targets.iter().filter_map(|t| t.interval_ms).max()
@@ -356,6 +369,13 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
         gaps,
         targets: per_target,
     }
+}
+
+/// The stretches of `span` that were scraped, and in which no scrape of any target said 1. What was not scraped is a gap.
+pub fn outages(targets: &Targets, span: Span) -> Vec<Interval> {
+    let covered = |counts: fn(f64) -> bool| targets.targets.iter().flat_map(move |t| covered_by(t, span, counts));
+    let gaps = complement(&joined(covered(|_| true).collect()), span);
+    complement(&joined(covered(|up| up == 1.0).chain(gaps).collect()), span)
 }
 
 /// Restarts of targets without `process_start_time_seconds`, from counters that fell: `falls` gives the sample before
