@@ -5,7 +5,7 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw -> tsdb -> wal -> head -> dataset -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> cli
+//! raw -> tsdb -> wal -> head -> dataset -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> evidence -> cli
 //! ```
 //!
 //! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `scrape` (text dumps, from `raw`), `check` (every file by
@@ -55,6 +55,8 @@ pub mod windows;
 pub mod verdict;
 
 pub mod report;
+
+pub mod evidence;
 
 pub mod cli;
 

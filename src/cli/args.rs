@@ -37,6 +37,13 @@ pub enum Command {
         .help("The folder of the dataset; it appears whole or not at all")))]
     #[command(mut_arg("force", |a| a.help("Let --output replace an existing dataset")))]
     Convert(ConvertArgs),
+    /// The evidence folder: both availability windows, model updates, and what was saved before tear-down, checked
+    #[command(mut_arg("output", |a| a
+        .required(true)
+        .value_name("DIR")
+        .help("The folder of the evidence; it appears whole or not at all")))]
+    #[command(mut_arg("force", |a| a.help("Let --output replace an existing evidence folder")))]
+    Collect(CollectArgs),
     /// A made-up snapshot of any size, and beside it what really happened
     Synth(SynthArgs),
 }
@@ -377,6 +384,33 @@ pub enum PartitionArg {
 pub enum StatsFormat {
     /// One JSON document
     Json,
+}
+
+/// `promproof collect`.
+#[derive(Debug, Args)]
+pub struct CollectArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    /// The time of the submission: the windows are 72 hours before and 144 hours after it (default: they end at the
+    /// newest sample)
+    #[arg(long, value_name = "T")]
+    pub submission: Option<String>,
+    /// Saved responses of /healthz, /recommend, /trace, /rollout/status and /metrics
+    #[arg(long, value_name = "DIR")]
+    pub captures: Option<PathBuf>,
+    /// The model registry: a folder per version with its meta.json
+    #[arg(long, value_name = "DIR")]
+    pub registry: Option<PathBuf>,
+    /// The service's git repository, a work tree or a bare one
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// Logs of the API and of Prometheus
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+    /// What was saved about containers, images and requirements
+    #[arg(long, value_name = "DIR")]
+    pub system: Option<PathBuf>,
 }
 
 /// `promproof dump`.

@@ -4,6 +4,7 @@
 mod args;
 mod availability;
 mod check;
+mod collect;
 mod convert;
 mod dump;
 mod inspect;
@@ -52,6 +53,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
         args::Command::Check(a) => check::run(a),
         args::Command::Dump(a) => dump::run(a),
         args::Command::Convert(a) => convert::run(a),
+        args::Command::Collect(a) => collect::run(a),
         args::Command::Synth(a) => synth::run(a),
     }
 }

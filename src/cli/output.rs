@@ -86,13 +86,16 @@ fn parent(path: &Path) -> &Path {
 
 /// Errs where `path` would lie inside a SOURCE.
 pub fn keep_out_of_sources(common: &Common, path: &Path) -> Result<()> {
+    keep_out_of(&common.sources, path, "the output would lie inside a SOURCE, and evidence stays untouched")
+}
+
+/// Errs with `why` where `path` would lie inside one of `inputs`.
+pub fn keep_out_of<'a>(inputs: impl IntoIterator<Item = &'a PathBuf>, path: &Path, why: &str) -> Result<()> {
     let dir = parent(path);
     let real = dir.canonicalize().map_err(|e| Error::io(dir, "write there", &e))?;
     let target = path.file_name().map_or_else(|| real.clone(), |name| real.join(name));
-    if common.sources.iter().any(|source| source.canonicalize().is_ok_and(|s| target.starts_with(s))) {
-        return Err(Error::usage("the output would lie inside a SOURCE, and evidence stays untouched")
-            .at(path)
-            .hint("write it somewhere else"));
+    if inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|i| target.starts_with(i))) {
+        return Err(Error::usage(why).at(path).hint("write it somewhere else"));
     }
     Ok(())
 }

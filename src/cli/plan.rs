@@ -5,12 +5,15 @@ use std::path::PathBuf;
 
 use crate::archive::Limits;
 use crate::cli::args::{
-    AvailabilityArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode, ReportFormat,
-    SynthArgs, VerdictMode, View, When, WindowArgs,
+    AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode,
+    ReportFormat, SynthArgs, VerdictMode, View, When, WindowArgs,
 };
+use crate::cli::output::keep_out_of;
 use crate::cli::progress::Shown;
 use crate::dataset::{Layout, Partition};
 use crate::error::{Error, Result};
+use crate::evidence;
+use crate::labels::printable;
 use crate::raw::ReadMode;
 use crate::report::style::Style;
 use crate::selector::Selector;
@@ -387,6 +390,70 @@ pub fn convert(common: &Common, args: &ConvertArgs) -> Result<ConvertPlan> {
         target,
         above: shard.map(|_| output.clone()),
     })
+}
+
+/// What `promproof collect` means.
+#[derive(Debug)]
+pub struct CollectPlan {
+    pub options: evidence::Options,
+    /// The folder that the evidence will be.
+    pub target: PathBuf,
+}
+
+/// Settles what is collected. `git` is the program, `epoch` what SOURCE_DATE_EPOCH says.
+pub fn collect(common: &Common, args: &CollectArgs, git: Option<PathBuf>, epoch: Option<&str>) -> Result<CollectPlan> {
+    if common.sources.len() > 1 && !common.merge {
+        return Err(Error::usage("one SOURCE makes one evidence folder")
+            .hint("collect them one by one, or add --merge if they are parts of one server"));
+    }
+    let Some(target) = common.output.clone() else {
+        return Err(Error::usage("--output DIR is needed"));
+    };
+    let read = [&args.captures, &args.registry, &args.logs, &args.system];
+    for given in read.into_iter().flatten().chain(&common.sources) {
+        if given.canonicalize().is_ok_and(|g| target.canonicalize().is_ok_and(|t| g.starts_with(t))) {
+            return Err(Error::usage("it lies inside the output, which would be replaced")
+                .at(given)
+                .hint("choose another --output"));
+        }
+    }
+    keep_out_of(read.into_iter().flatten(), &target, "the output would lie inside a folder that is collected from")?;
+    let timestamp = epoch.filter(|e| !e.is_empty()).map(|e| {
+        let seconds = e.parse::<i64>().ok().filter(|s| (0..=253_402_300_799).contains(s));
+        let bad = || Error::usage(format!("SOURCE_DATE_EPOCH={}: Unix seconds are expected", printable(e)));
+        seconds.map(|s| s * 1000).ok_or_else(bad)
+    });
+    let options = evidence::Options {
+        submission: common.time("--submission", args.submission.as_deref())?,
+        captures: args.captures.clone(),
+        registry: args.registry.clone(),
+        repo: args.repo.clone(),
+        logs: args.logs.clone(),
+        system: args.system.clone(),
+        git,
+        timestamp: timestamp.transpose()?,
+        semantics: common.semantics,
+        source_words: source_words(common),
+    };
+    Ok(CollectPlan { options, target })
+}
+
+/// The SOURCEs by their last component, and what else chooses the data, as a shell takes it.
+fn source_words(common: &Common) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for source in &common.sources {
+        let whole = source.canonicalize().unwrap_or_else(|_| source.clone());
+        let name = whole.file_name().map_or_else(|| ".".into(), |n| n.to_string_lossy().into_owned());
+        words.push(if name.starts_with('-') { format!("./{name}") } else { name });
+    }
+    if common.merge {
+        words.push("--merge".to_owned());
+    }
+    if let Some(root) = &common.open.root {
+        words.extend(["--root".to_owned(), root.to_string_lossy().into_owned()]);
+    }
+    let quoted: Vec<String> = words.iter().map(|w| evidence::shell_word(w)).collect();
+    quoted.join(" ")
 }
 
 /// `I/N`: part I of N, from 0.

@@ -21,6 +21,8 @@ mod dataset;
 mod differential;
 /// Data directories with every sample that Prometheus reads from them.
 mod encodings;
+/// Evidence folders: what is collected, what is missing, what fails.
+mod evidence;
 /// What a case of the fixtures says must be read, and what is read.
 mod expected;
 /// Text dumps beside what upstream reads from them.

@@ -1,0 +1,138 @@
+//! The evidence folder: what a source proves, and what was saved before tear-down, checked and listed (`docs/evidence.md`).
+//!
+//! ```text
+//! source   -> computed (availability, timeline, model updates), exposition (metrics.txt where none was saved)
+//! captures -> captures      registry -> registry      repo -> git      system, logs -> texts
+//!                 every file, gap and check -> folder -> summary
+//! ```
+//!
+//! Nothing is silently absent: what is not there is in `missing`, what was found and not used in `unused`.
+
+mod captures;
+mod computed;
+mod exposition;
+mod folder;
+mod git;
+mod given;
+mod registry;
+mod summary;
+pub mod summary_text;
+mod texts;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::selector::Selector;
+use crate::source::Source;
+use crate::time::TimestampMs;
+use crate::windows::newest::default_end;
+use crate::windows::semantics::SemanticsChoice;
+use crate::windows::{availability, switches};
+
+pub use computed::{Answer, Window, windows};
+pub use folder::{Check, Entry, Kind, Missing};
+pub use git::shell_word;
+
+/// What an evidence folder holds at its top, and nothing else.
+pub const MEMBERS: [&str; 8] = [
+    summary::NAME,
+    "availability",
+    "model_updates",
+    "api_samples",
+    "model_registry",
+    "git_history",
+    "system_info",
+    "logs",
+];
+
+/// What to collect, and from where.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The time of the submission; without one the windows end at the newest sample.
+    pub submission: Option<TimestampMs>,
+    /// Saved responses of the API.
+    pub captures: Option<PathBuf>,
+    /// The model registry: a folder per version with its `meta.json`.
+    pub registry: Option<PathBuf>,
+    /// A work tree or a bare repository.
+    pub repo: Option<PathBuf>,
+    /// Log files.
+    pub logs: Option<PathBuf>,
+    /// What was saved about the machine and its containers.
+    pub system: Option<PathBuf>,
+    /// The program `git`; `None` where there is none.
+    pub git: Option<PathBuf>,
+    /// What `collection_timestamp` says instead of the evaluation time.
+    pub timestamp: Option<TimestampMs>,
+    /// Whose rules the answers follow.
+    pub semantics: SemanticsChoice,
+    /// The SOURCE and what else chooses the data, as the recorded commands name it, quoted for a shell.
+    pub source_words: String,
+}
+
+/// What was collected.
+#[derive(Debug, Clone)]
+pub struct Collected {
+    /// The two windows with their verdicts, and the model updates.
+    pub answers: Vec<Answer>,
+    /// What is not there.
+    pub missing: Vec<Missing>,
+    /// What was checked.
+    pub checks: Vec<Check>,
+    /// Files that were found and not used, each with the reason.
+    pub unused: Vec<(String, String)>,
+    /// How many files were written beside the summary.
+    pub files: usize,
+    /// What the windows are, in words.
+    pub words: String,
+    /// EVIDENCE_SUMMARY.json.
+    pub summary: Value,
+}
+
+impl Collected {
+    /// 0 all there and met; 1 a requirement not met, something missing, a check failed; 3 a verdict or check unknown.
+    pub fn exit_status(&self) -> u8 {
+        use crate::verdict::Verdict::{NotMet, Unknown};
+        let verdict = |v| self.answers.iter().any(|a| a.verdict == v);
+        let check = |ok| self.checks.iter().any(|c| c.ok == ok);
+        if verdict(NotMet) || !self.missing.is_empty() || check(Some(false)) {
+            1
+        } else if verdict(Unknown) || check(None) {
+            3
+        } else {
+            0
+        }
+    }
+}
+
+/// Every selection that collecting takes, so that a source can be opened for it.
+pub fn selectors() -> Vec<Selector> {
+    let mut all = availability::Question::recommender().selectors();
+    all.extend(switches::Question::recommender().selectors());
+    all
+}
+
+/// Collects into the empty folder `target`.
+///
+/// Errs only where there is no answer at all or the folder cannot be written; everything else that goes wrong is a missing
+/// part or a failed check.
+pub fn collect(source: &Source, options: &Options, target: &Path) -> Result<Collected> {
+    let mut folder = folder::Folder::new(target);
+    let newest = default_end(source, &[&availability::Question::recommender().total]);
+    let windows = windows(options.submission, newest);
+    let described = source.describe(true)?;
+    let computed = computed::write(&mut folder, source, &described, options, &windows, newest)?;
+    let repo = git::write(&mut folder, options.repo.as_deref(), options.git.as_deref())?;
+    let registry = registry::write(&mut folder, options.registry.as_deref(), repo.as_ref(), &computed.updates)?;
+    captures::write(&mut folder, options.captures.as_deref(), source, registry.as_deref())?;
+    texts::write_system(&mut folder, options.system.as_deref())?;
+    texts::write_logs(&mut folder, options.logs.as_deref())?;
+    let words = computed::words(options.submission, newest);
+    let evaluated = options.timestamp.unwrap_or(newest);
+    let summary = summary::document(&folder, &computed.answers, options.submission, evaluated, &words, described);
+    folder.write_unlisted(summary::NAME, format!("{summary:#}\n").as_bytes())?;
+    let folder::Folder { files, missing, checks, unused, .. } = folder;
+    Ok(Collected { answers: computed.answers, missing, checks, unused, files: files.len(), words, summary })
+}

@@ -1,0 +1,69 @@
+//! EVIDENCE_SUMMARY.json: the original's keys, then every file, gap and check. The schema is `docs/schema/evidence.schema.json`.
+
+use serde_json::{Map, Value, json};
+
+use crate::report::provenance;
+use crate::time::{TimestampMs, isoformat};
+
+use super::computed::{Answer, window_json};
+use super::folder::Folder;
+
+/// Its name.
+pub const NAME: &str = "EVIDENCE_SUMMARY.json";
+
+/// The original's lists, and the folder that each is about.
+const LISTS: [(&str, &str); 7] = [
+    ("availability_reports", "availability/"),
+    ("model_update_verification", "model_updates/"),
+    ("api_samples", "api_samples/"),
+    ("model_registry_info", "model_registry/"),
+    ("git_history", "git_history/"),
+    ("system_info", "system_info/"),
+    ("logs", "logs/"),
+];
+
+pub fn document(
+    folder: &Folder,
+    answers: &[Answer],
+    submission: Option<TimestampMs>,
+    evaluated: TimestampMs,
+    words: &str,
+    source: Value,
+) -> Value {
+    let mut doc = Map::new();
+    let mut put = |key: &str, value: Value| doc.insert(key.to_owned(), value);
+    put("schema", "promproof.evidence/1".into());
+    put("collection_timestamp", isoformat(evaluated).into());
+    let lists: Map<String, Value> = LISTS
+        .iter()
+        .map(|(key, below)| {
+            let paths = folder.files.iter().map(|f| f.path.as_str()).filter(|p| p.starts_with(below));
+            ((*key).to_owned(), paths.collect::<Vec<_>>().into())
+        })
+        .collect();
+    put("evidence_collected", lists.into());
+    put("submission", submission.map(isoformat).into());
+    put("windows_are", words.into());
+    put("windows", answers.iter().map(window_json).collect());
+    let files = folder.files.iter().map(|f| {
+        json!({
+            "path": f.path,
+            "bytes": f.bytes,
+            "sha256": f.sha256,
+            "source": f.source,
+            "kind": f.kind.name(),
+            "command": f.command,
+        })
+    });
+    put("files", files.collect());
+    let missing =
+        folder.missing.iter().map(|m| json!({"what": m.what, "why": m.why, "how_to_get_it": m.how_to_get_it}));
+    put("missing", missing.collect());
+    let checks = folder.checks.iter().map(|c| json!({"name": c.name, "ok": c.ok, "detail": c.detail, "file": c.file}));
+    put("checks", checks.collect());
+    let unused = folder.unused.iter().map(|(path, why)| json!({"path": path, "why": why}));
+    put("unused", unused.collect());
+    put("source", source);
+    put("tool", provenance::tool());
+    Value::Object(doc)
+}

@@ -1,0 +1,536 @@
+//! Evidence folders: what is computed, what is copied, what is missing, what fails, and what is never followed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cli::{copy_tree, golden, p, run_in, status, text, tree};
+use crate::support::fixtures;
+
+/// Inputs that fit together, in a folder of their own, and the evidence made from them.
+struct Case {
+    dir: TempDir,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Case {
+    /// The snapshot alone.
+    fn bare(source: &str) -> Case {
+        let dir = tempfile::tempdir().unwrap();
+        let arguments = ["collect", &p(&fixtures().join(source)), "--output", "evidence", "--quiet"];
+        Case { dir, arguments: arguments.map(str::to_owned).to_vec(), environment: vec![] }
+    }
+
+    /// With everything that somebody could save.
+    fn full() -> Case {
+        let mut case = Case::bare("servers/backfill-6d/snapshot");
+        copy_tree(&fixtures().join("captures"), case.dir.path());
+        repository(&case.path("repo"));
+        for (flag, folder) in
+            [("captures", "api"), ("registry", "registry"), ("logs", "logs"), ("system", "system"), ("repo", "repo")]
+        {
+            case.arguments.extend([format!("--{flag}"), folder.to_owned()]);
+        }
+        case
+    }
+
+    fn path(&self, rel: &str) -> PathBuf {
+        self.dir.path().join(rel)
+    }
+
+    fn with(mut self, more: &[&str]) -> Case {
+        self.arguments.extend(more.iter().map(|a| (*a).to_owned()));
+        self
+    }
+
+    fn output(&self) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+        command.args(&self.arguments).current_dir(self.dir.path()).env_remove("SOURCE_DATE_EPOCH");
+        command.envs(self.environment.iter().map(|(k, v)| (*k, v.as_str())));
+        command.output().unwrap()
+    }
+
+    /// Collects, and gives the status and the summary.
+    fn collect(&self) -> (i32, Value) {
+        let output = self.output();
+        let summary = std::fs::read(self.path("evidence/EVIDENCE_SUMMARY.json"));
+        let summary = summary.unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
+        (status(&output), serde_json::from_slice(&summary).unwrap())
+    }
+}
+
+/// git as the tests call it: the same commits everywhere.
+fn git(dir: &Path, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    command.args(arguments).current_dir(dir).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    for (name, value) in [
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_AUTHOR_NAME", "A. Author"),
+        ("GIT_AUTHOR_EMAIL", "author@example.org"),
+        ("GIT_AUTHOR_DATE", "2025-11-10T09:00:00+01:00"),
+        ("GIT_COMMITTER_NAME", "A. Author"),
+        ("GIT_COMMITTER_EMAIL", "author@example.org"),
+        ("GIT_COMMITTER_DATE", "2025-11-10T09:00:00+01:00"),
+    ] {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", text(&output.stderr));
+}
+
+/// A repository with the commit that `fixtures/captures` names.
+fn repository(dir: &Path) {
+    std::fs::create_dir(dir).unwrap();
+    git(dir, &["init", "-q", "--object-format=sha1", "--initial-branch=main", "."]);
+    git(dir, &["commit", "-q", "--allow-empty", "-m", "service: first version"]);
+}
+
+fn strings(value: &Value, key: &str) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|v| v[key].as_str().unwrap().to_owned()).collect()
+}
+
+/// The checks that do not hold, by name.
+fn failed(summary: &Value) -> Vec<String> {
+    let checks = summary["checks"].as_array().unwrap();
+    checks.iter().filter(|c| c["ok"] == false).map(|c| c["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The paths of `missing`.
+fn missing(summary: &Value) -> Vec<String> {
+    strings(&summary["missing"], "what")
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let before = std::fs::read_to_string(path).unwrap();
+    assert!(before.contains(from), "{} has no {from}", path.display());
+    std::fs::write(path, before.replace(from, to)).unwrap();
+}
+
+#[test]
+fn everything_is_there() {
+    let case = Case::full();
+    let inputs = tree(case.dir.path());
+    let output = case.output();
+    assert_eq!((status(&output), text(&output.stderr)), (0, String::new()), "{}", text(&output.stdout));
+    golden("evidence-collect.txt", &text(&output.stdout));
+    golden("EVIDENCE_SUMMARY.json", &std::fs::read_to_string(case.path("evidence/EVIDENCE_SUMMARY.json")).unwrap());
+    golden(
+        "evidence-timeline.json",
+        &std::fs::read_to_string(case.path("evidence/availability/timeline.json")).unwrap(),
+    );
+    golden("evidence-metrics.txt", &std::fs::read_to_string(case.path("evidence/api_samples/metrics.txt")).unwrap());
+    // What was given is as it was.
+    for (path, bytes) in inputs {
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{}", path.display());
+    }
+    // The lists of the original have every file but the summary, and every digest is the file's.
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(case.path("evidence/EVIDENCE_SUMMARY.json")).unwrap()).unwrap();
+    let mut listed: Vec<String> = Vec::new();
+    for list in summary["evidence_collected"].as_object().unwrap().values() {
+        listed.extend(list.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()));
+    }
+    listed.sort();
+    let on_disk: Vec<String> = tree(&case.path("evidence"))
+        .keys()
+        .map(|f| p(f.strip_prefix(case.path("evidence")).unwrap()))
+        .filter(|f| f != "EVIDENCE_SUMMARY.json")
+        .collect();
+    assert_eq!(listed, on_disk);
+    for file in summary["files"].as_array().unwrap() {
+        let path = case.path("evidence").join(file["path"].as_str().unwrap());
+        assert_eq!(promproof::source::digest::sha256_file(&path).unwrap(), file["sha256"].as_str().unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), file["bytes"].as_u64().unwrap());
+    }
+    let logs = std::fs::read_to_string(case.path("evidence/logs/api_logs_sample.txt")).unwrap();
+    assert_eq!((logs.lines().count(), logs.lines().next()), (500, Some("api-0  | INFO request 21 status 200")));
+}
+
+#[test]
+fn documents_follow_their_schemas() {
+    let case = Case::full();
+    case.collect();
+    for (schema, file) in [("evidence", "EVIDENCE_SUMMARY.json"), ("timeline", "availability/timeline.json")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{schema}.schema.json"));
+        let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let document: Value =
+            serde_json::from_slice(&std::fs::read(case.path("evidence").join(file)).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{file}: {errors:?}");
+    }
+}
+
+#[test]
+fn recorded_commands_print_the_same_bytes() {
+    let submission = ["--submission", "2025-11-17T00:00:00.250Z"];
+    for (source, more) in [
+        ("servers/backfill-6d/snapshot", &[][..]),
+        ("servers/backfill-6d/snapshot", &submission),
+        ("servers/backfill-6d/snapshot", &["--semantics", "prometheus-2.53"]),
+        ("servers/live-3.5/data", &[]),
+    ] {
+        let case = Case::bare(source).with(more);
+        let (_, summary) = case.collect();
+        let mut compared = 0;
+        for file in summary["files"].as_array().unwrap() {
+            let Some(command) = file["command"].as_str() else { continue };
+            let words: Vec<&str> = command.split(' ').skip(1).collect();
+            let printed = run_in(fixtures().join(source).parent().unwrap(), &words).stdout;
+            let written = std::fs::read(case.path("evidence").join(file["path"].as_str().unwrap())).unwrap();
+            assert!(printed == written, "{source}: {command}\n{}", text(&printed));
+            compared += 1;
+        }
+        assert_eq!(compared, 6);
+    }
+}
+
+#[test]
+fn two_runs_give_the_same_bytes() {
+    let files = |case: Case| {
+        case.collect();
+        let folder = case.path("evidence");
+        let files = tree(&folder).into_iter();
+        files.map(|(path, bytes)| (path.strip_prefix(&folder).unwrap().to_path_buf(), bytes)).collect::<Vec<_>>()
+    };
+    let first = files(Case::full());
+    let mut other = Case::full().with(&["--threads", "1", "--no-mmap"]);
+    other.environment = vec![("TZ", "Asia/Tokyo".into()), ("LC_ALL", "de_DE.UTF-8".into())];
+    assert!(first == files(other));
+    let mut dated = Case::full();
+    dated.environment = vec![("SOURCE_DATE_EPOCH", "1763600000".into())];
+    assert_eq!(dated.collect().1["collection_timestamp"], "2025-11-20T00:53:20Z");
+    dated.environment = vec![("SOURCE_DATE_EPOCH", "soon".into())];
+    let dated = dated.with(&["--force"]);
+    assert_eq!(status(&dated.output()), 2);
+}
+
+#[test]
+fn what_is_not_given_is_named() {
+    let (code, summary) = Case::bare("servers/backfill-6d/snapshot").collect();
+    assert_eq!(code, 1);
+    assert_eq!(
+        missing(&summary),
+        [
+            "git_history/",
+            "model_registry/versions_summary.json",
+            "api_samples/healthz.json",
+            "api_samples/trace_sample.json",
+            "api_samples/recommend_with_provenance.json",
+            "api_samples/recommend_sample.json",
+            "api_samples/rollout_status.json",
+            "system_info/docker_services.txt",
+            "system_info/docker_images.txt",
+            "system_info/reqs-recommender.txt",
+            "system_info/reqs-ingestor.txt",
+            "logs/api_logs_sample.txt",
+            "logs/prometheus_logs_sample.txt",
+        ]
+    );
+    for gap in summary["missing"].as_array().unwrap() {
+        assert!(gap["why"].as_str().is_some_and(|w| !w.is_empty()), "{gap}");
+        assert!(gap["how_to_get_it"].as_str().unwrap().contains("--"), "{gap}");
+    }
+    // Each part by itself.
+    for (file, what) in [
+        ("api/healthz.json", "api_samples/healthz.json"),
+        ("api/trace.json", "api_samples/trace_sample.json"),
+        ("api/recommend_sample.json", "api_samples/recommend_sample.json"),
+        ("api/recommend-456.json", "api_samples/recommend_with_provenance.json"),
+        ("api/rollout_status.json", "api_samples/rollout_status.json"),
+        ("logs/api.log", "logs/api_logs_sample.txt"),
+        ("logs/prometheus.log", "logs/prometheus_logs_sample.txt"),
+        ("system/docker_images.txt", "system_info/docker_images.txt"),
+    ] {
+        let case = Case::full();
+        std::fs::remove_file(case.path(file)).unwrap();
+        let (code, summary) = case.collect();
+        assert_eq!((code, missing(&summary)), (1, vec![what.to_owned()]), "{file}");
+    }
+    let case = Case::full();
+    std::fs::remove_dir_all(case.path("registry")).unwrap();
+    std::fs::create_dir(case.path("registry")).unwrap();
+    assert_eq!(missing(&case.collect().1), ["model_registry/versions_summary.json"]);
+    // A folder that is not there at all is a slip of the command line.
+    std::fs::remove_dir(case.path("registry")).unwrap();
+    let output = case.with(&["--force"]).output();
+    assert_eq!(status(&output), 2);
+    assert!(text(&output.stderr).contains("--registry"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn every_check_can_fail() {
+    let answer = "api/recommend-456.json";
+    let meta = "registry/v0.6/meta.json";
+    for (file, from, to, names) in [
+        ("api/healthz.json", "\"healthy\"", "\"degraded\"", &["service_is_healthy"][..]),
+        ("api/healthz.json", "{", "", &["response_parses"]),
+        ("api/rollout_status.json", "{", "[", &["response_parses"]),
+        (answer, "\"latency_ms\": 45", "\"latency_ms\": null", &["provenance_fields"]),
+        (answer, "sha256:5f", "", &[]),
+        (answer, "\"git_sha\"", "\"sha\"", &["provenance_fields"]),
+        (answer, "v0.6", "v0.7", &["model_version_in_registry", "model_version_was_served"]),
+        (answer, "v0.6", "v0.5", &["model_version_was_served"]),
+        (answer, "1763553510250", "\"soon\"", &["provenance_timestamp"]),
+        ("api/trace.json", "7c9e6679", "8c9e6679", &["trace_is_of_the_recommendation"]),
+        (meta, "\"artifact_sha\"", "\"artifact\"", &["registry_keys"]),
+        (meta, "\"als\"", "\"\"", &["registry_keys"]),
+        (meta, "\"v0.6\"", "\"v6\"", &["registry_version_is_folder"]),
+        (meta, "2025-11-16T", "yesterday ", &["registry_created_at"]),
+        (meta, "1452f840", "1452f841", &["registry_git_sha_in_repo"]),
+        (meta, "1452f840", "--help; 1452f840", &["registry_git_sha_in_repo"]),
+        (meta, "{", "", &["registry_meta_parses"]),
+    ] {
+        let case = Case::full();
+        edit(&case.path(file), from, to);
+        let (code, summary) = case.collect();
+        assert_eq!(failed(&summary), names, "{file}: {from} to {to}");
+        assert_eq!(code, i32::from(!names.is_empty()), "{file}: {from} to {to}");
+        assert!(missing(&summary).is_empty(), "{file}: {from} to {to}");
+    }
+    let case = Case::full();
+    std::fs::remove_dir_all(case.path("registry/v0.6")).unwrap();
+    let names = ["switched_versions_in_registry", "model_version_in_registry", "model_version_in_registry"];
+    assert_eq!(failed(&case.collect().1), names);
+    let case = Case::full();
+    std::fs::write(case.path("api/metrics.txt"), "recommend_requests_total{status=\"200\"} 5\nbroken{ 1\n").unwrap();
+    let (code, summary) = case.collect();
+    assert_eq!((code, failed(&summary)), (1, vec!["response_parses".to_owned()]));
+}
+
+#[test]
+fn captures_are_recognised_by_content() {
+    let case = Case::full();
+    for (i, name) in ["healthz", "recommend_sample", "recommend-456", "trace", "rollout_status"].iter().enumerate() {
+        let to = case.path(&format!("api/{}.saved", 9 - i));
+        std::fs::rename(case.path(&format!("api/{name}.json")), to).unwrap();
+    }
+    std::fs::write(case.path("api/scrape"), "# TYPE a_total counter\na_total 5\n").unwrap();
+    std::fs::write(case.path("api/notes"), "curl said nothing\n").unwrap();
+    let (code, summary) = case.collect();
+    assert_eq!((code, failed(&summary), missing(&summary)), (0, vec![], vec![]));
+    let of = |path: &str| {
+        let file = summary["files"].as_array().unwrap().iter().find(|f| f["path"] == path).unwrap();
+        (file["source"].as_str().unwrap().to_owned(), file["kind"].as_str().unwrap().to_owned())
+    };
+    let captured = |name: &str| (format!("--captures {name}"), "captured".to_owned());
+    assert_eq!(of("api_samples/recommend_with_provenance.json"), captured("7.saved"));
+    assert_eq!(of("api_samples/recommend_sample.json"), captured("8.saved"));
+    assert_eq!(of("api_samples/metrics.txt"), captured("scrape"));
+    assert_eq!(strings(&summary["unused"], "path"), ["notes"]);
+}
+
+#[test]
+fn what_the_data_cannot_say_is_unknown() {
+    // The 144 hours after the submission have only begun.
+    let (code, summary) = Case::full().with(&["--submission", "2025-11-19T00:00:00Z"]).collect();
+    assert_eq!((code, failed(&summary), missing(&summary)), (3, vec![], vec![]));
+    let window = &summary["windows"][1];
+    assert_eq!((&window["name"], &window["verdict"]), (&"144h".into(), &"unknown".into()));
+    assert_eq!(window["data_reach_the_end"], false);
+    assert!(window["until"].as_str().unwrap().starts_with("the data go until 2025-11-19T11:59:51.740Z, 5d 12h before"));
+    assert_eq!(summary["submission"], "2025-11-19T00:00:00Z");
+    assert_eq!(summary["windows"][0]["verdict"], "met");
+    // A response that was saved after the snapshot.
+    let case = Case::full();
+    edit(&case.path("api/recommend_sample.json"), "1763553480000", "1763563480000");
+    let (code, summary) = case.collect();
+    assert_eq!((code, failed(&summary)), (3, vec![]));
+    let unknown = summary["checks"].as_array().unwrap().iter().find(|c| c["ok"].is_null()).unwrap();
+    assert_eq!(unknown["name"], "model_version_was_served");
+    // Nothing of the recommender at all: everything else is collected, and the metrics cannot be made.
+    let (code, summary) = Case::bare("encodings/xor-block").collect();
+    assert_eq!(code, 1);
+    assert!(missing(&summary).contains(&"api_samples/metrics.txt".to_owned()));
+    assert_eq!(strings(&summary["windows"], "verdict"), ["unknown", "unknown", "unknown"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    let case = Case::full();
+    std::fs::write(case.path("secret"), "{\"status\": \"healthy\"}\n").unwrap();
+    for link in ["api/healthz.json", "logs/api.log", "system/docker_images.txt", "registry/v0.6/meta.json"] {
+        std::fs::remove_file(case.path(link)).unwrap();
+        std::os::unix::fs::symlink(case.path("secret"), case.path(link)).unwrap();
+    }
+    std::fs::create_dir(case.path("elsewhere")).unwrap();
+    std::fs::copy(case.path("secret"), case.path("elsewhere/healthz.json")).unwrap();
+    std::os::unix::fs::symlink(case.path("elsewhere"), case.path("api/deeper")).unwrap();
+    let pipe = Command::new("mkfifo").arg(case.path("logs/api.pipe")).status().unwrap();
+    assert!(pipe.success());
+    let (code, summary) = case.collect();
+    assert_eq!(code, 1);
+    assert_eq!(
+        missing(&summary),
+        ["api_samples/healthz.json", "system_info/docker_images.txt", "logs/api_logs_sample.txt"]
+    );
+    let unused = strings(&summary["unused"], "path");
+    assert_eq!(unused, ["v0.6/meta.json", "deeper", "healthz.json", "docker_images.txt", "api.log", "api.pipe"]);
+    let secret = b"{\"status\": \"healthy\"}\n".to_vec();
+    assert!(!tree(&case.path("evidence")).values().any(|bytes| *bytes == secret));
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    let case = Case::full();
+    let bad = "\u{1b}[2J</script>\u{202e}`|";
+    std::fs::write(case.path(&format!("api/{}", bad.replace('/', "_"))), "nothing").unwrap();
+    std::fs::write(case.path("system/$(touch x).txt"), "x").unwrap();
+    edit(
+        &case.path("registry/v0.5/meta.json"),
+        "\"v0.5\"",
+        &format!("{:?}", bad).replace("\\u{1b}", "\\u001b").replace("\\u{202e}", "\\u202e"),
+    );
+    edit(&case.path("api/healthz.json"), "healthy", "\\u001b[31mhealthy");
+    let output = case.output();
+    let printed = text(&output.stdout);
+    assert_eq!(status(&output), 1);
+    assert!(!printed.contains('\u{1b}') && !printed.contains('\u{202e}'), "{printed}");
+    let summary = std::fs::read_to_string(case.path("evidence/EVIDENCE_SUMMARY.json")).unwrap();
+    assert!(!summary.contains('\u{1b}') && !summary.contains('\u{202e}'));
+    assert!(!case.path("evidence/system_info/$(touch x).txt").exists());
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(failed(&summary), ["registry_version_is_folder", "service_is_healthy"]);
+}
+
+#[test]
+fn logs_of_any_size() {
+    use std::io::{Seek, SeekFrom, Write};
+    let case = Case::full();
+    let mut log = std::fs::File::options().write(true).open(case.path("logs/api.log")).unwrap();
+    log.set_len(5 << 30).unwrap();
+    log.seek(SeekFrom::End(0)).unwrap();
+    let lines: Vec<u8> =
+        (0..600).flat_map(|i| [b"\n\xff\xfe line ".to_vec(), i.to_string().into_bytes()].concat()).collect();
+    log.write_all(&lines).unwrap();
+    std::fs::File::create(case.path("logs/prometheus.log")).unwrap().set_len(3 << 30).unwrap();
+    assert_eq!(case.collect().0, 0);
+    let kept = std::fs::read(case.path("evidence/logs/api_logs_sample.txt")).unwrap();
+    assert!(kept.starts_with(b"\xff\xfe line 100\n") && kept.ends_with(b"\xff\xfe line 599"));
+    let kept = std::fs::metadata(case.path("evidence/logs/prometheus_logs_sample.txt")).unwrap();
+    assert_eq!(kept.len(), 16 << 20);
+}
+
+#[test]
+fn outputs_that_exist() {
+    let case = Case::full();
+    std::fs::create_dir(case.path("evidence")).unwrap();
+    assert_eq!(status(&case.output()), 2);
+    let case = case.with(&["--force"]);
+    assert_eq!(case.collect().0, 0);
+    let before = tree(&case.path("evidence"));
+    assert_eq!(case.collect().0, 0);
+    assert!(before == tree(&case.path("evidence")));
+    std::fs::write(case.path("evidence/thesis.tex"), "mine").unwrap();
+    assert_eq!(status(&case.output()), 2);
+    assert_eq!(std::fs::read_to_string(case.path("evidence/thesis.tex")).unwrap(), "mine");
+    std::fs::remove_file(case.path("evidence/thesis.tex")).unwrap();
+    // What would be replaced cannot be read from, and what is read from not be written to.
+    let mut again = case;
+    let captures = again.arguments.iter().position(|a| a == "api").unwrap();
+    again.arguments[captures] = "evidence/api_samples".to_owned();
+    let mut inside = Case::full();
+    inside.arguments[3] = "api/evidence".to_owned();
+    for case in [&again, &inside] {
+        assert_eq!(status(&case.output()), 2);
+    }
+    assert!(before == tree(&again.path("evidence")));
+    // Nothing is left behind under any name.
+    let left: Vec<_> = std::fs::read_dir(again.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|n| n.to_string_lossy().starts_with("promproof-")), "{left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn git_runs_nothing_of_the_repository() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::full();
+    let repo = case.path("repo");
+    let trap = case.path("trap");
+    std::fs::write(&trap, format!("#!/bin/sh\ntouch {}\nexit 1\n", p(&case.path("sprung")))).unwrap();
+    std::fs::set_permissions(&trap, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for setting in [
+        "core.fsmonitor",
+        "core.pager",
+        "core.sshCommand",
+        "gpg.program",
+        "core.alternateRefsCommand",
+        "pager.log",
+        "pager.branch",
+        "diff.external",
+        "alias.log",
+    ] {
+        git(&repo, &["config", setting, &p(&trap)]);
+    }
+    git(&repo, &["config", "log.showSignature", "true"]);
+    git(&repo, &["config", "remote.origin.url", &format!("ext::{}", p(&trap))]);
+    git(&repo, &["config", "remote.origin.promisor", "true"]);
+    std::fs::create_dir_all(repo.join(".git/hooks")).unwrap();
+    for hook in ["post-checkout", "reference-transaction", "post-index-change"] {
+        std::fs::copy(&trap, repo.join(".git/hooks").join(hook)).unwrap();
+    }
+    // A commit that is not there would be fetched from the promisor.
+    edit(&case.path("registry/v0.1/meta.json"), "1452f840", "00000000");
+    let mut case = case;
+    case.environment = vec![
+        ("GIT_DIR", p(&case.path("nowhere"))),
+        ("GIT_EXTERNAL_DIFF", p(&trap)),
+        ("GIT_PAGER", p(&trap)),
+        ("PAGER", p(&trap)),
+    ];
+    let (code, summary) = case.collect();
+    assert_eq!((code, failed(&summary)), (1, vec!["registry_git_sha_in_repo".to_owned()]));
+    assert!(!case.path("sprung").exists());
+    let commits = std::fs::read_to_string(case.path("evidence/git_history/commits.txt")).unwrap();
+    let commit = "1452f840fc05c349323f3210547b6c1638e4c61d|A. Author|author@example.org|2025-11-10 09:00:00 +0100|service: first version\n";
+    assert_eq!(commits, commit);
+    assert_eq!(std::fs::read_to_string(case.path("evidence/git_history/branches.txt")).unwrap(), "* main\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn repositories_of_every_kind() {
+    let without = |change: &dyn Fn(&Case)| {
+        let case = Case::full();
+        change(&case);
+        let (_, summary) = case.collect();
+        (missing(&summary), summary["missing"][0]["why"].as_str().unwrap_or_default().to_owned())
+    };
+    let named = |what: &str, why: &str| (vec![what.to_owned()], why.to_owned());
+    let bare = without(&|case| {
+        git(case.dir.path(), &["clone", "-q", "--bare", "repo", "bare.git"]);
+        std::fs::remove_dir_all(case.path("repo")).unwrap();
+        std::fs::rename(case.path("bare.git"), case.path("repo")).unwrap();
+    });
+    assert_eq!(bare, (vec![], String::new()));
+    let none = without(&|case| std::fs::remove_dir_all(case.path("repo/.git")).unwrap());
+    assert_eq!(none, named("git_history/", "it is no git repository"));
+    for link in [true, false] {
+        let elsewhere = without(&|case| {
+            std::fs::rename(case.path("repo/.git"), case.path("moved")).unwrap();
+            match link {
+                true => std::os::unix::fs::symlink("../moved", case.path("repo/.git")).unwrap(),
+                false => std::fs::write(case.path("repo/.git"), "gitdir: ../moved\n").unwrap(),
+            }
+        });
+        let why = "its .git is a link or a file that leads elsewhere, which is not followed";
+        assert_eq!(elsewhere, named("git_history/", why));
+    }
+    let borrowed = without(&|case| {
+        std::fs::write(case.path("repo/.git/objects/info/alternates"), "/somewhere\n").unwrap();
+    });
+    let why = "its objects/info/alternates leads to another repository, which is not followed";
+    assert_eq!(borrowed, named("git_history/", why));
+    let mut case = Case::full();
+    case.environment = vec![("PATH", p(&case.path("repo")))];
+    let (code, summary) = case.collect();
+    assert_eq!((code, missing(&summary)), (1, vec!["git_history/".to_owned()]));
+    assert_eq!(summary["missing"][0]["why"], "there is no program `git` to ask");
+    assert_eq!(summary["missing"][0]["how_to_get_it"], "install git");
+}
