@@ -14,6 +14,7 @@ mod exposition;
 mod folder;
 mod git;
 mod given;
+pub mod page;
 mod registry;
 mod summary;
 pub mod summary_text;

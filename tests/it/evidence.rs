@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cli::{copy_tree, golden, p, run_in, status, text, tree};
+use crate::cli::{copy_tree, golden, p, run, run_in, status, text, tree};
 use crate::support::fixtures;
 
 /// Inputs that fit together, in a folder of their own, and the evidence made from them.
@@ -533,4 +533,214 @@ fn repositories_of_every_kind() {
     assert_eq!((code, missing(&summary)), (1, vec!["git_history/".to_owned()]));
     assert_eq!(summary["missing"][0]["why"], "there is no program `git` to ask");
     assert_eq!(summary["missing"][0]["how_to_get_it"], "install git");
+}
+
+/// Elements that are never closed.
+const VOID: [&str; 3] = ["meta", "br", "!DOCTYPE"];
+/// Everything that the page is made of.
+const ELEMENTS: [&str; 45] = [
+    "html",
+    "head",
+    "title",
+    "style",
+    "body",
+    "a",
+    "header",
+    "main",
+    "footer",
+    "section",
+    "article",
+    "nav",
+    "div",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "dl",
+    "dt",
+    "dd",
+    "ul",
+    "li",
+    "b",
+    "i",
+    "span",
+    "code",
+    "figure",
+    "figcaption",
+    "details",
+    "summary",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "svg",
+    "desc",
+    "rect",
+    "line",
+    "polyline",
+    "circle",
+    "text",
+    "g",
+];
+
+/// Parses a page as strictly as XML: known elements only, each closed where it should be, no attribute that loads or runs.
+fn check_page(page: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = page;
+    while let Some(at) = rest.find('<') {
+        assert!(!rest[..at].contains('>') || open.last() == Some(&"style"), "{}", &rest[..at]);
+        let end = rest[at..].find('>').unwrap() + at;
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{tag}");
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().unwrap();
+        assert!(ELEMENTS.contains(&name) || VOID.contains(&name), "<{tag}>");
+        let attributes = tag[name.len()..].trim_end_matches('/');
+        assert_eq!(attributes.matches('"').count() % 2, 0, "<{tag}>");
+        for forbidden in [" src=", " style=", " on", "javascript:", "http:", "https:", "url("] {
+            assert!(!attributes.contains(forbidden), "<{tag}>");
+        }
+        if !VOID.contains(&name) && !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+    let ids: Vec<&str> = page.split(" id=\"").skip(1).map(|r| r.split('"').next().unwrap()).collect();
+    let unique: std::collections::BTreeSet<&&str> = ids.iter().collect();
+    assert_eq!(ids.len(), unique.len());
+    for part in page.split("aria-labelledby=\"").skip(1).map(|r| r.split('"').next().unwrap()) {
+        assert!(part.split(' ').all(|id| ids.contains(&id)), "{part}");
+    }
+    assert!(!page.contains("NaN") && !page.contains("inf\"") && !page.contains('\u{1b}') && !page.contains("url("));
+}
+
+/// The page of a folder. `PROMPROOF_PAGES` names a folder to keep it in, to be looked at.
+fn page(case: &Case, name: &str) -> String {
+    let page = promproof::evidence::page::page(&case.path("evidence")).unwrap();
+    if let Some(dir) = std::env::var_os("PROMPROOF_PAGES") {
+        std::fs::write(Path::new(&dir).join(format!("{name}.html")), &page).unwrap();
+    }
+    check_page(&page);
+    page
+}
+
+#[test]
+fn pages_are_drawn_from_the_folder_alone() {
+    let case = Case::full();
+    let (_, summary) = case.collect();
+    for input in ["repo", "api", "registry", "logs", "system"] {
+        std::fs::remove_dir_all(case.path(input)).unwrap();
+    }
+    let drawn = page(&case, "full");
+    assert!(drawn == page(&case, "full"));
+    for shown in ["95.42%", "95.55%", "status 404", "api-1:8080", "v0.6", "2025-11-18 17:44 UTC", "39</b> of 39 checks"]
+    {
+        assert!(drawn.contains(shown), "{shown}");
+    }
+    for file in summary["files"].as_array().unwrap() {
+        assert!(drawn.contains(file["sha256"].as_str().unwrap()), "{file}");
+    }
+    // Without a document there is no page, and the error names it.
+    std::fs::remove_file(case.path("evidence/availability/timeline.json")).unwrap();
+    let error = promproof::evidence::page::page(&case.path("evidence")).unwrap_err().to_string();
+    assert!(error.contains("timeline.json"), "{error}");
+}
+
+#[test]
+fn pages_of_odd_data() {
+    // Nothing of the recommender; four minutes; a submission whose window has only begun.
+    for (name, source, more) in [
+        ("empty", "encodings/xor-block", &[][..]),
+        ("minutes", "servers/live-2.53/snapshot", &[]),
+        ("begun", "servers/backfill-6d/snapshot", &["--submission", "2025-11-18T00:00:00Z"]),
+    ] {
+        let case = Case::bare(source).with(more);
+        case.collect();
+        page(&case, name);
+    }
+    // Many replicas over nine days around a submission.
+    for (name, replicas) in [("two", "2"), ("hundred", "100")] {
+        let mut case = Case::full();
+        let made = case.path("made");
+        let arguments = [
+            "synth",
+            "-o",
+            &p(&made),
+            "--days",
+            "9",
+            "--interval",
+            "2m",
+            "--series",
+            "2000",
+            "--replicas",
+            replicas,
+            "--quiet",
+        ];
+        let output = run(&arguments);
+        assert_eq!(status(&output), 0, "{}", text(&output.stderr));
+        case.arguments[1] = p(&made.join("snapshot"));
+        let case = case.with(&["--submission", "2025-12-26T00:00:00Z"]);
+        case.collect();
+        page(&case, name);
+    }
+    // Not one good request.
+    let case = Case::bare("servers/backfill-6d/snapshot");
+    case.collect();
+    let path = case.path("evidence/availability/timeline.json");
+    let mut timeline: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let whole = serde_json::json!([{"start": timeline["start"], "end": timeline["end"], "seconds": 1.0}]);
+    timeline["outages"] = whole;
+    for hour in timeline["hours"].as_array_mut().unwrap() {
+        hour["successful_requests"] = 0.0.into();
+        hour["p95_latency_seconds"] = "NaN".into();
+    }
+    std::fs::write(&path, timeline.to_string()).unwrap();
+    page(&case, "outage");
+}
+
+/// Replaces every text of a document but times and verdicts by `bad`.
+fn poison(value: &mut Value, bad: &str) {
+    match value {
+        Value::String(s)
+            if promproof::time::parse_time(s).is_err() && !["met", "unknown", "72h", "144h"].contains(&s.as_str()) =>
+        {
+            *s = bad.to_owned();
+        }
+        Value::Array(list) => list.iter_mut().for_each(|v| poison(v, bad)),
+        Value::Object(map) => map.values_mut().for_each(|v| poison(v, bad)),
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_in_a_document_gets_out_of_its_place() {
+    let case = Case::full();
+    case.collect();
+    let documents = [
+        "EVIDENCE_SUMMARY.json",
+        "availability/timeline.json",
+        "availability/availability_72h.json",
+        "availability/availability_144h.json",
+        "model_updates/model_updates_verification.json",
+    ];
+    for file in documents {
+        let path = case.path("evidence").join(file);
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        poison(&mut document, "\"><script>alert(1)</script></title><!-- ' \u{1b}[31m\u{202e}");
+        std::fs::write(&path, document.to_string()).unwrap();
+    }
+    page(&case, "hostile");
+    // Documents of other shapes give an emptier page, and no panic.
+    for shape in ["{}", "[]", "null", "5"] {
+        for file in documents {
+            std::fs::write(case.path("evidence").join(file), shape).unwrap();
+        }
+        page(&case, "shapes");
+    }
 }

@@ -1,0 +1,447 @@
+//! The plots of the report, each drawn twice from the same numbers: wide, and narrow for a phone.
+
+use serde_json::Value;
+
+use crate::time::rfc3339;
+
+use super::svg::{Anchor, Svg};
+
+const HOUR_MS: i64 = 3_600_000;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 10.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 26.0;
+
+/// A drawing as HTML, in both widths.
+pub fn both(id: &str, title: &str, description: &str, draw: impl Fn(&Frame) -> Svg) -> String {
+    let wide = draw(&Frame { width: 960.0, ticks: 14 }).finish(&format!("{id}-w"), "wide", title, description);
+    let narrow = draw(&Frame { width: 360.0, ticks: 5 }).finish(&format!("{id}-n"), "narrow", title, description);
+    wide + &narrow
+}
+
+/// What differs between the two widths.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    width: f64,
+    /// The most labels of the time axis.
+    ticks: i64,
+}
+
+/// The times that are drawn, on the width of a frame.
+#[derive(Debug, Clone, Copy)]
+struct TimeAxis {
+    frame: Frame,
+    start: i64,
+    end: i64,
+    left: f64,
+}
+
+impl TimeAxis {
+    fn of(timeline: &Value, frame: &Frame, left: f64) -> TimeAxis {
+        let (start, end) = (int(&timeline["start_ms"]), int(&timeline["end_ms"]));
+        TimeAxis { frame: *frame, start, end: end.max(start.saturating_add(1)), left }
+    }
+
+    fn x(&self, t: i64) -> f64 {
+        let t = t.clamp(self.start, self.end);
+        let share = (t - self.start) as f64 / (self.end - self.start) as f64;
+        self.left + share * (self.frame.width - self.left - RIGHT)
+    }
+
+    /// Whole hours or days of UTC with their labels.
+    fn draw(&self, svg: &mut Svg, top: f64, bottom: f64) {
+        let steps = [1, 2, 3, 6, 12, 24, 48, 72, 168, 336, 720, 2160, 8760].map(|h| h * HOUR_MS);
+        let fits = |step: &&i64| (self.end - self.start) / **step < self.frame.ticks;
+        let step = steps.iter().find(fits).copied().unwrap_or(self.end - self.start);
+        let mut t = self.start.div_euclid(step).saturating_add(1).saturating_mul(step);
+        while t <= self.end {
+            let x = self.x(t);
+            svg.line("grid", (x, top), (x, bottom));
+            let room = x > self.left + 14.0 && x < self.frame.width - 16.0;
+            if room {
+                svg.text("tick", x, bottom + 15.0, Anchor::Middle, &label(t, step));
+            }
+            t = t.saturating_add(step);
+        }
+    }
+}
+
+fn label(t: i64, step: i64) -> String {
+    let text = rfc3339(t);
+    let (month, day) = (text.get(5..7).unwrap_or_default(), text.get(8..10).unwrap_or_default());
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = month.parse::<usize>().ok().and_then(|m| names.get(m.checked_sub(1)?)).unwrap_or(&"");
+    match text.get(11..16) {
+        Some(clock) if step < 24 * HOUR_MS && clock != "00:00" => clock.to_owned(),
+        _ => format!("{month} {day}"),
+    }
+}
+
+/// Values on the height of a plot.
+struct ValueAxis {
+    top: f64,
+    bottom: f64,
+    most: f64,
+}
+
+impl ValueAxis {
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - (value / self.most).clamp(0.0, 1.0) * (self.bottom - self.top)
+    }
+
+    fn draw(&self, svg: &mut Svg, axis: &TimeAxis, unit: impl Fn(f64) -> String) {
+        let step = nice(self.most / 4.0);
+        let mut n = 0.0;
+        while n * step <= self.most * 1.0001 {
+            let y = self.y(n * step);
+            svg.line("grid", (axis.left, y), (axis.frame.width - RIGHT, y));
+            svg.text("tick", axis.left - 6.0, y + 4.0, Anchor::End, &unit(n * step));
+            n += 1.0;
+        }
+    }
+}
+
+/// The next of 1, 2, 2.5 and 5 times a power of ten.
+fn nice(x: f64) -> f64 {
+    if !(x.is_finite() && x > 0.0) {
+        return 1.0;
+    }
+    let power = 10f64.powf(x.log10().floor());
+    let factor = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|f| f * power >= x * 0.9999).unwrap_or(10.0);
+    factor * power
+}
+
+/// Availability by the hour, the rolling window, and the requirement; outages and what nothing is known of behind them.
+pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
+    let height = 280.0;
+    let mut svg = Svg::new(frame.width, height);
+    let axis = TimeAxis::of(timeline, frame, LEFT);
+    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: 100.0 };
+    shade(&mut svg, timeline, &axis, value.top, value.bottom);
+    axis.draw(&mut svg, value.top, value.bottom);
+    value.draw(&mut svg, &axis, |v| format!("{v:.0}%"));
+    let required = float(&timeline["required_percent"]).unwrap_or(70.0);
+    for hour in list(&timeline["hours"]) {
+        let (Some(total), Some(good)) = (float(&hour["total_requests"]), float(&hour["successful_requests"])) else {
+            continue;
+        };
+        if total <= 0.0 {
+            continue;
+        }
+        let percent = good / total * 100.0;
+        let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
+        let class = if percent >= required { "bar good" } else { "bar bad" };
+        let y = value.y(percent);
+        let hint = format!("{}: {percent:.2}% of {total:.0} requests", clock(&hour["start"]));
+        // An hour without a single good request is still seen.
+        svg.rect(class, x, y.min(value.bottom - 2.0), bar(end - x), (value.bottom - y).max(2.0), &hint);
+    }
+    restarts(&mut svg, timeline, &axis, value.bottom);
+    svg.line("required", (axis.left, value.y(required)), (frame.width - RIGHT, value.y(required)));
+    let points = list(&timeline["rolling"]["points"]);
+    let at = |p: &Value| float(&p["availability_ratio"]).map(|r| (axis.x(int(&p["end_ms"])), value.y(r * 100.0)));
+    svg.path("rolling-back", &runs(points.iter().map(at)));
+    svg.path("rolling", &runs(points.iter().map(at)));
+    svg
+}
+
+/// Requests by group, stacked by the hour.
+pub fn requests(timeline: &Value, frame: &Frame) -> Svg {
+    let height = 240.0;
+    let mut svg = Svg::new(frame.width, height);
+    let axis = TimeAxis::of(timeline, frame, LEFT);
+    let hours = list(&timeline["hours"]);
+    let totals = hours.iter().filter_map(|h| float(&h["total_requests"]));
+    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: top(totals.fold(0.0, f64::max)) };
+    shade(&mut svg, timeline, &axis, value.top, value.bottom);
+    axis.draw(&mut svg, value.top, value.bottom);
+    value.draw(&mut svg, &axis, amount);
+    let groups = list(&timeline["groups"]);
+    for hour in hours {
+        let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
+        let mut below = 0.0;
+        for (i, n) in list(&hour["requests"]).iter().enumerate() {
+            let n = float(n).unwrap_or(0.0);
+            let name = groups.get(i).and_then(Value::as_str).unwrap_or_default();
+            let hint = format!("{}: {n:.0} with status {name}", clock(&hour["start"]));
+            let (from, to) = (value.y(below), value.y(below + n));
+            svg.rect(&format!("bar {}", group_class(name, i)), x, to, bar(end - x), from - to, &hint);
+            below += n;
+        }
+    }
+    svg
+}
+
+/// The class, and so the colour, of a status.
+pub fn group_class(name: &str, position: usize) -> String {
+    match name.as_bytes().first() {
+        Some(b'2') => "good".to_owned(),
+        Some(b'5') => "bad".to_owned(),
+        Some(b'4') => "warn".to_owned(),
+        _ => format!("s{}", position % 6),
+    }
+}
+
+/// The 0.95 quantile of latency by the hour.
+pub fn latency(timeline: &Value, frame: &Frame) -> Svg {
+    let height = 200.0;
+    let mut svg = Svg::new(frame.width, height);
+    let axis = TimeAxis::of(timeline, frame, LEFT);
+    let hours = list(&timeline["hours"]);
+    let values = hours.iter().filter_map(|h| float(&h["p95_latency_seconds"]));
+    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: top(values.fold(0.0, f64::max)) };
+    shade(&mut svg, timeline, &axis, value.top, value.bottom);
+    axis.draw(&mut svg, value.top, value.bottom);
+    value.draw(&mut svg, &axis, seconds);
+    // A value is of the whole hour, so it is a step and no slope.
+    let mut steps = Vec::new();
+    for hour in hours {
+        let p95 = float(&hour["p95_latency_seconds"]).map(|p| value.y(p));
+        steps.push(p95.map(|y| (axis.x(int(&hour["start_ms"])), y)));
+        steps.push(p95.map(|y| (axis.x(int(&hour["end_ms"])), y)));
+    }
+    svg.path("latency", &runs(steps.into_iter()));
+    svg
+}
+
+/// Which version each replica served when, and the switches.
+pub fn versions(timeline: &Value, frame: &Frame) -> Svg {
+    let served = list(&timeline["served_versions"]);
+    let mut replicas: Vec<String> = served.iter().map(|s| replica(&s["replica"])).collect();
+    replicas.sort();
+    replicas.dedup();
+    let names = version_names(timeline);
+    let lanes = Lanes::new(replicas.len());
+    let mut svg = Svg::new(frame.width, lanes.height());
+    let axis = TimeAxis::of(timeline, frame, lanes.left(&replicas, frame));
+    axis.draw(&mut svg, TOP, lanes.bottom());
+    lanes.names(&mut svg, &replicas, &axis);
+    for s in served {
+        let lane = replicas.binary_search(&replica(&s["replica"])).unwrap_or(0);
+        let version = s["version"].as_str().unwrap_or_default();
+        let class = names.iter().position(|n| n == version).unwrap_or(0) % 6;
+        let (x, end) = (axis.x(time(&s["start"])), axis.x(time(&s["end"])));
+        let hint = format!("{}: {version} from {} to {}", replica(&s["replica"]), clock(&s["start"]), clock(&s["end"]));
+        svg.rect(&format!("bar s{class}"), x, lanes.y(lane), end - x, lanes.bar, &hint);
+        // Only where it fits: seven units a character.
+        if lanes.named && end - x > version.chars().count() as f64 * 7.0 + 6.0 {
+            svg.text("inside", (x + end) / 2.0, lanes.y(lane) + lanes.bar / 2.0 + 4.0, Anchor::Middle, version);
+        }
+    }
+    for s in list(&timeline["switches"]) {
+        let lane = replicas.binary_search(&replica(&s["replica"]));
+        let x = axis.x(int(&s["timestamp_ms"]));
+        let (top, bottom) = match lane {
+            Ok(lane) => (lanes.y(lane) - 3.0, lanes.y(lane) + lanes.bar + 3.0),
+            Err(_) => (TOP, lanes.bottom()),
+        };
+        svg.line("switch", (x, top), (x, bottom));
+    }
+    svg
+}
+
+/// The versions that were served, ascending.
+pub fn version_names(timeline: &Value) -> Vec<String> {
+    let served = list(&timeline["served_versions"]).iter();
+    let mut names: Vec<String> = served.filter_map(|s| s["version"].as_str().map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What was scraped of each target, what said 0, and what is missing.
+pub fn coverage(timeline: &Value, frame: &Frame) -> Svg {
+    let targets = list(&timeline["coverage"]["targets"]);
+    let names: Vec<String> = targets.iter().map(|t| replica(&t["labels"])).collect();
+    let lanes = Lanes::new(targets.len());
+    let mut svg = Svg::new(frame.width, lanes.height());
+    let axis = TimeAxis::of(timeline, frame, lanes.left(&names, frame));
+    axis.draw(&mut svg, TOP, lanes.bottom());
+    lanes.names(&mut svg, &names, &axis);
+    for (lane, target) in targets.iter().enumerate() {
+        let y = lanes.y(lane);
+        let hint = names.get(lane).map_or("", String::as_str);
+        svg.rect("bar good", axis.x(axis.start), y, axis.x(axis.end) - axis.x(axis.start), lanes.bar, hint);
+        for (class, what, spans) in [("bar gap", "not scraped", &target["gaps"]), ("bar bad", "down", &target["downs"])]
+        {
+            for span in list(spans) {
+                let (x, end) = (axis.x(time(&span["start"])), axis.x(time(&span["end"])));
+                let hint = format!("{hint}: {what} from {} to {}", clock(&span["start"]), clock(&span["end"]));
+                svg.rect(class, x, y, (end - x).max(1.0), lanes.bar, &hint);
+            }
+        }
+        for restart in list(&target["restarts"]) {
+            let x = axis.x(time(restart));
+            svg.line("restart", (x, y - 2.0), (x, y + lanes.bar + 2.0));
+        }
+    }
+    svg
+}
+
+/// Rows of bars, one per target; thin and without names where they are many.
+struct Lanes {
+    count: usize,
+    pitch: f64,
+    bar: f64,
+    named: bool,
+}
+
+impl Lanes {
+    fn new(count: usize) -> Lanes {
+        match count {
+            0..=12 => Lanes { count, pitch: 30.0, bar: 20.0, named: true },
+            13..=40 => Lanes { count, pitch: 10.0, bar: 8.0, named: false },
+            _ => Lanes { count, pitch: 5.0, bar: 4.0, named: false },
+        }
+    }
+
+    fn y(&self, lane: usize) -> f64 {
+        TOP + 4.0 + lane as f64 * self.pitch
+    }
+
+    fn bottom(&self) -> f64 {
+        self.y(self.count.max(1)) + 2.0
+    }
+
+    fn height(&self) -> f64 {
+        self.bottom() + BOTTOM
+    }
+
+    fn left(&self, names: &[String], frame: &Frame) -> f64 {
+        let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+        if self.named { (longest as f64 * 7.0 + 14.0).clamp(LEFT, frame.width * 0.28) } else { LEFT }
+    }
+
+    fn names(&self, svg: &mut Svg, names: &[String], axis: &TimeAxis) {
+        let room = ((axis.left - 10.0) / 6.6).max(1.0) as usize;
+        if !self.named {
+            svg.text("tick", axis.left - 6.0, TOP + 12.0, Anchor::End, &self.count.to_string());
+            return;
+        }
+        for (lane, name) in names.iter().enumerate() {
+            let fits = name.chars().count() <= room;
+            let shown =
+                if fits { name.clone() } else { format!("{}…", name.chars().take(room - 1).collect::<String>()) };
+            svg.text("tick", axis.left - 6.0, self.y(lane) + self.bar / 2.0 + 4.0, Anchor::End, &shown);
+        }
+    }
+}
+
+/// Outages, and what was not scraped at all, over the height of a plot.
+fn shade(svg: &mut Svg, timeline: &Value, axis: &TimeAxis, top: f64, bottom: f64) {
+    for (class, what, spans) in
+        [("outage", "outage", &timeline["outages"]), ("unknown", "not scraped", &timeline["coverage"]["gaps"])]
+    {
+        for span in list(spans) {
+            let (x, end) = (axis.x(time(&span["start"])), axis.x(time(&span["end"])));
+            let hint = format!("{what} from {} to {}", clock(&span["start"]), clock(&span["end"]));
+            svg.rect(class, x, top, (end - x).max(1.0), bottom - top, &hint);
+        }
+    }
+}
+
+fn restarts(svg: &mut Svg, timeline: &Value, axis: &TimeAxis, bottom: f64) {
+    for target in list(&timeline["coverage"]["targets"]) {
+        for restart in list(&target["restarts"]) {
+            let x = axis.x(time(restart));
+            svg.line("restart", (x, bottom), (x, bottom + 5.0));
+        }
+    }
+}
+
+/// The width of a bar, with a hair between it and the next one where there is room.
+fn bar(width: f64) -> f64 {
+    if width > 3.0 { width - 0.8 } else { width }
+}
+
+/// A round value above the largest one.
+fn top(most: f64) -> f64 {
+    let step = nice(most / 4.0);
+    (most / step).ceil().max(1.0) * step
+}
+
+fn amount(x: f64) -> String {
+    if x >= 1e6 {
+        format!("{}M", x / 1e6)
+    } else if x >= 1e4 {
+        format!("{}k", x / 1e3)
+    } else {
+        format!("{x}")
+    }
+}
+
+fn seconds(x: f64) -> String {
+    if x < 1.0 { format!("{:.0}ms", x * 1000.0) } else { format!("{x:.1}s") }
+}
+
+/// Points in runs without a hole.
+fn runs(points: impl Iterator<Item = Option<(f64, f64)>>) -> Vec<Vec<(f64, f64)>> {
+    let mut out: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut open = false;
+    for point in points {
+        match (point, out.last_mut()) {
+            (Some(p), Some(run)) if open => run.push(p),
+            (Some(p), _) => out.push(vec![p]),
+            (None, _) => {}
+        }
+        open = point.is_some();
+    }
+    out
+}
+
+/// The instance, or whatever labels a replica has.
+pub fn replica(labels: &Value) -> String {
+    if let Some(instance) = labels["instance"].as_str() {
+        return instance.to_owned();
+    }
+    let pairs = labels.as_object().into_iter().flatten();
+    let pairs: Vec<String> = pairs.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect();
+    if pairs.is_empty() { "(no labels)".to_owned() } else { pairs.join(" ") }
+}
+
+/// A time for people, to the minute.
+pub fn clock(value: &Value) -> String {
+    let text = value.as_str().unwrap_or_default();
+    match (text.get(..10), text.get(11..16)) {
+        (Some(day), Some(clock)) => format!("{day} {clock} UTC"),
+        _ => text.to_owned(),
+    }
+}
+
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+pub fn int(value: &Value) -> i64 {
+    value.as_i64().unwrap_or(0)
+}
+
+/// A figure; text such as `NaN` has none.
+pub fn float(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|x| x.is_finite())
+}
+
+fn time(value: &Value) -> i64 {
+    value.as_str().and_then(|t| crate::time::parse_time(t).ok()).map_or(0, |(t, _)| t)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_end_at_round_values() {
+        for (most, step, end) in
+            [(0.0, 1.0, 1.0), (7.0, 2.0, 8.0), (100.0, 25.0, 100.0), (0.164, 0.05, 0.2), (813.0, 250.0, 1000.0)]
+        {
+            assert_eq!((nice(most / 4.0), top(most)), (step, end), "{most}");
+        }
+    }
+
+    #[test]
+    fn holes_part_lines() {
+        let p = |x: f64| Some((x, 0.0));
+        let found = runs([p(1.0), p(2.0), None, None, p(3.0)].into_iter());
+        assert_eq!(found, [vec![(1.0, 0.0), (2.0, 0.0)], vec![(3.0, 0.0)]]);
+    }
+}
