@@ -536,7 +536,7 @@ fn repositories_of_every_kind() {
 }
 
 /// Elements that are never closed.
-const VOID: [&str; 3] = ["meta", "br", "!DOCTYPE"];
+const VOID: [&str; 4] = ["meta", "br", "wbr", "!DOCTYPE"];
 /// Everything that the page is made of.
 const ELEMENTS: [&str; 45] = [
     "html",

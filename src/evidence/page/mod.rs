@@ -441,7 +441,7 @@ fn checks(summary: &Value) -> String {
             format!("<span class=\"pill {class}\">{} {word}</span>", mark(class)),
             escape(&name),
             text(&c["detail"]),
-            format!("<code>{}</code>", text(&c["file"])),
+            path(&c["file"]),
         ]
     });
     out.push_str(&table("Checks", &["Result", "Check", "What was found", "File"], rows, checks.len()));
@@ -460,7 +460,7 @@ fn files(summary: &Value) -> String {
     let rows = files.iter().map(|f| {
         let command = f["command"].as_str().map_or(String::new(), |c| format!("<br><code>{}</code>", escape(c)));
         [
-            format!("<code>{}</code>", text(&f["path"])),
+            path(&f["path"]),
             thousands(float(&f["bytes"]).unwrap_or(0.0)),
             text(&f["kind"]),
             format!("{}{command}", text(&f["source"])),
@@ -504,7 +504,7 @@ fn figure(title: &str, plots: &str, legend: &[(&str, &str)], note: &str) -> Stri
     )
 }
 
-/// A table whose cells are HTML already; `count` is the number of rows that there are.
+/// A table whose cells are HTML already; `count` is the number of rows that there are. Without rows there is no table.
 fn table<const N: usize>(
     name: &str,
     head: &[&str; N],
@@ -520,9 +520,12 @@ fn table<const N: usize>(
             row.iter().zip(head).map(|(cell, head)| format!("<td data-head=\"{head}\">{cell}</td>")).collect();
         body.push_str(&format!("<tr>{}</tr>\n", cells.concat()));
     }
+    if shown == 0 {
+        return String::new();
+    }
     let rest = if shown < count { more_than(count - shown) } else { String::new() };
     format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\"><table><caption>{name}</caption><thead><tr>{}</tr></thead><tbody>\n{body}</tbody></table></div>\n{rest}",
+        "<div class=\"scroll\" role=\"region\" aria-label=\"Table: {name}\" tabindex=\"0\"><table><caption>{name}</caption><thead><tr>{}</tr></thead><tbody>\n{body}</tbody></table></div>\n{rest}",
         heads.concat()
     )
 }
@@ -549,6 +552,11 @@ fn text(value: &Value) -> String {
         Value::String(s) => escape(s),
         other => escape(&other.to_string()),
     }
+}
+
+/// A path, which may be broken behind `/` and `_`.
+fn path(value: &Value) -> String {
+    format!("<code>{}</code>", text(value).replace('/', "/<wbr>").replace('_', "_<wbr>"))
 }
 
 fn number(value: &Value) -> String {
