@@ -44,12 +44,15 @@ pub(super) struct Job<'a> {
     pub progress: &'a dyn Progress,
 }
 
+/// A histogram, and in the union view its origin.
+pub(super) type Originated = (HistogramSample, Option<String>);
+
 /// What one task gives.
 #[derive(Default)]
 pub(super) struct Done {
     pub groups: Vec<SampleGroup>,
     /// Histograms by series, each with its origin in the union view.
-    pub histograms: Vec<(i64, Vec<(HistogramSample, Option<String>)>)>,
+    pub histograms: Vec<(i64, Vec<Originated>)>,
     pub found: Vec<Found>,
     pub rows: u64,
 }

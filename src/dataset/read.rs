@@ -644,7 +644,7 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
 /// Decodes a file of samples by what it says of itself, nothing verified: for fuzzing. Gives the number of rows.
 pub fn decode_unverified(bytes: &[u8]) -> Option<u64> {
     let piece = Arc::new(Piece { from: 0, bytes: Bytes::copy_from_slice(bytes) });
-    let footer = guarded(|| footer_of(&*piece)).ok()?;
+    let footer = guarded(|| footer_of(&piece)).ok()?;
     let mut rows = 0;
     for group in 0..footer.num_row_groups() {
         let wanted: Vec<i64> = (0..64).collect();
