@@ -5,7 +5,8 @@
 //! environment; the command line (`cli`) does and passes the values in.
 //!
 //! ```text
-//! raw -> tsdb -> wal -> head -> dataset -> archive -> source -> series -> samples -> promql | windows -> verdict -> report -> evidence -> cli
+//! raw -> tsdb -> wal -> scrape -> head -> dataset -> archive -> dumps -> source -> series -> samples -> promql | windows
+//!     -> verdict -> report -> evidence -> cli
 //! ```
 //!
 //! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `scrape` (text dumps, from `raw`), `check` (every file by
@@ -39,6 +40,9 @@ pub mod head;
 pub mod dataset;
 
 pub mod archive;
+
+pub mod dumps;
+
 pub mod source;
 
 pub mod check;

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms from left to right, as drawn in `src/lib.rs`: each may use those before it and the flat files.
-const ROOMS: [&str; 19] = [
-    "raw", "tsdb", "synth", "wal", "scrape", "head", "dataset", "archive", "source", "check", "series", "samples",
-    "convert", "promql", "windows", "verdict", "report", "evidence", "cli",
+const ROOMS: [&str; 20] = [
+    "raw", "tsdb", "synth", "wal", "scrape", "head", "dataset", "archive", "dumps", "source", "check", "series",
+    "samples", "convert", "promql", "windows", "verdict", "report", "evidence", "cli",
 ];
 /// Flat files use only each other.
 const FLAT: [&str; 10] =

@@ -1,0 +1,499 @@
+//! Text dumps as a SOURCE: a file, or a folder of files, becomes the series that scrapes would have stored (`docs/dumps.md`).
+//!
+//! ```text
+//! file (which files, compression, form) -> read (lines into scrapes and timed samples) -> join (targets, stale markers, series)
+//!   name, manifest (when)  rules (which labels)
+//! ```
+//!
+//! The text streams; the series and their samples are held as columns, 16 bytes a sample and 24 where counting starts are known.
+//! While files are read, twelve more bytes a sample are in use. Files are read on all threads and joined in the order of their paths.
+
+#![deny(clippy::indexing_slicing)]
+
+mod file;
+mod join;
+mod manifest;
+mod name;
+mod read;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::archive::Limits;
+use crate::error::{Error, ErrorKind, Result};
+use crate::labels::{Label, Labels, printable};
+use crate::loss::{Ledger, Loss};
+use crate::sample::Samples;
+use crate::scrape::{Form, Sniffed};
+use crate::time::{DurationMs, Interval, TimestampMs, parse_time, rfc3339};
+use crate::version::PromVersion;
+
+use join::{Join, Rules, TargetKey};
+use name::{NameTime, time_in};
+use read::{Contents, Context};
+
+pub use file::{Content, Found, Opened, Packing, files, open};
+pub use manifest::MANIFEST;
+pub use rules::{Glob, LabelRules};
+
+/// Files that are read before their contents are joined.
+const BATCH: usize = 64;
+/// Samples in one piece of a series, as in a chunk.
+const PIECE: usize = 120;
+
+const UNDATABLE: &str = "say when with --time-from (name, manifest, mtime, or a time), a manifest.json beside the files, a time in the file's name, or a line `# scrape <time>`; --include GLOB leaves out what is no dump";
+
+/// What tells first when a file was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeRule {
+    /// Its name.
+    Name,
+    /// `manifest.json` beside it.
+    Manifest,
+    /// When the file was last written, as the system says.
+    Mtime,
+    /// This time, in milliseconds.
+    Fixed(TimestampMs),
+}
+
+impl TimeRule {
+    /// Reads `name`, `manifest`, `mtime`, or a time.
+    pub fn parse(text: &str) -> Result<TimeRule> {
+        match text {
+            "name" => Ok(TimeRule::Name),
+            "manifest" => Ok(TimeRule::Manifest),
+            "mtime" => Ok(TimeRule::Mtime),
+            _ => parse_time(text).map(|(ms, _)| TimeRule::Fixed(ms)).map_err(|_| {
+                Error::usage(format!("--time-from {}: this is neither a rule nor a time", printable(text)))
+                    .hint("write name, manifest, mtime, or a time such as 2025-11-19T12:00:00Z")
+            }),
+        }
+    }
+
+    /// The rule in words.
+    fn name(self) -> &'static str {
+        match self {
+            TimeRule::Name => "file names",
+            TimeRule::Manifest => "manifest.json",
+            TimeRule::Mtime => "modification times",
+            TimeRule::Fixed(_) => "--time-from",
+        }
+    }
+}
+
+/// What the samples in saved answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Answers {
+    /// Judged by their times: evaluations stand on one grid.
+    #[default]
+    Auto,
+    /// Raw samples, of a range selector.
+    Raw,
+    /// Evaluations, of `query_range` or an instant query.
+    Evaluated,
+}
+
+/// How dumps are read.
+#[derive(Debug, Clone, Default)]
+pub struct DumpOptions {
+    /// What tells times before anything else does.
+    pub time_from: Option<TimeRule>,
+    /// The labels of targets.
+    pub labels: LabelRules,
+    /// Only files whose path matches; all without one.
+    pub include: Option<Glob>,
+    /// Whether `up` = 1 is added at each scrape.
+    pub assume_up: bool,
+    /// The expected spacing of dumps of one target; read off their times without one.
+    pub interval_ms: Option<DurationMs>,
+    /// What saved answers hold.
+    pub answers: Answers,
+}
+
+/// A series of dumps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpSeries {
+    /// The identity.
+    pub labels: Labels,
+    /// Type, unit and help, of the last file that has them.
+    pub metadata: Option<[String; 3]>,
+    /// Its samples in strictly increasing time, stale markers included.
+    pub samples: Samples,
+}
+
+impl DumpSeries {
+    /// The times that it covers, in pieces of at most 120 samples.
+    pub fn pieces(&self) -> Vec<Interval> {
+        let ends = |part: &[i64]| Some(Interval::new(*part.first()?, *part.last()?));
+        self.samples.ts.chunks(PIECE).filter_map(ends).collect()
+    }
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path relative to the root.
+    pub rel: String,
+    /// Its length as it lies there.
+    pub bytes: u64,
+    /// Its form in words.
+    pub form: &'static str,
+    /// When it was made, where that is known.
+    pub time_ms: Option<TimestampMs>,
+    /// Which rule told.
+    pub time_from: Option<&'static str>,
+    /// The labels that it was given.
+    pub labels: Labels,
+    /// Scrapes in it at times of their own or the file's.
+    pub scrapes: u64,
+    /// Float samples in it.
+    pub samples: u64,
+}
+
+/// Dumps, read.
+#[derive(Debug)]
+pub struct Dumps {
+    /// The folder, or the file.
+    pub root: PathBuf,
+    /// The files with samples, in the order of their paths.
+    pub files: Vec<DumpFile>,
+    /// The series, in label order.
+    pub series: Vec<DumpSeries>,
+    /// What was lost or odd.
+    pub opening: Ledger,
+    /// Whether another release would store other labels.
+    pub depends_on_release: bool,
+    /// Whether some samples are evaluations, so that nothing tells what was scraped.
+    pub evaluated: bool,
+    normalized: bool,
+    /// What stands before the paths in losses; empty where nothing does.
+    below: String,
+    options: DumpOptions,
+    max_zstd_window: u64,
+}
+
+/// Whether a file is a dump by its first bytes.
+pub fn is_dump(path: &Path, limits: &Limits) -> bool {
+    open(path, limits.max_zstd_window).is_ok_and(|opened| matches!(opened.content, Content::Dump(_)))
+}
+
+/// Whether there is a dump in a folder or below it.
+pub fn holds_dumps(dir: &Path, limits: &Limits) -> bool {
+    files(dir).is_ok_and(|found| found.iter().any(|f| is_dump(&f.path, limits)))
+}
+
+impl Dumps {
+    /// Reads the dumps in `root` as `release` would have stored them.
+    ///
+    /// Errs where a time cannot be told, where a series stands twice at one moment, and where nothing is a dump. What is not
+    /// understood is a loss.
+    pub fn open(root: &Path, options: &DumpOptions, release: PromVersion, limits: &Limits) -> Result<Dumps> {
+        let found = files(root)?;
+        let dating = Dating::new(&found, options)?;
+        let include = |f: &Found| options.include.as_ref().is_none_or(|glob| glob.matches(&f.rel));
+        let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
+        let candidates: Vec<Found> = found.into_iter().filter(|f| !is_manifest(f) && include(f)).collect();
+        let names: Vec<String> = candidates.iter().map(|f| f.rel.clone()).collect();
+        let mut join = Join::default();
+        let mut files = Vec::new();
+        for (batch, found) in candidates.chunks(BATCH).enumerate() {
+            let read = |f: &Found| read_file(f, &dating, options, release, limits);
+            let read: Vec<Result<Outcome>> = found.par_iter().map(read).collect();
+            for (at, outcome) in read.into_iter().enumerate() {
+                match outcome? {
+                    Outcome::Dump(file, key, contents) => {
+                        files.push(file);
+                        join.add(batch * BATCH + at, key, contents);
+                    }
+                    Outcome::Lost(loss) => join.ledger.losses.push(loss),
+                    Outcome::Other(note) => join.ledger.notes.push(note),
+                }
+            }
+        }
+        if files.is_empty() {
+            let mut error = Error::new(ErrorKind::Missing, "there is no dump here").at(root);
+            for line in join.ledger.losses.iter().map(Loss::to_line).chain(join.ledger.notes).take(10) {
+                error = error.adding(&format!("\n  {line}"));
+            }
+            return Err(error.hint("a dump is what a target's /metrics, /federate, promtool or the query API printed"));
+        }
+        dating.tell_missing(&names, &mut join.ledger);
+        tell_times(&files, &mut join.ledger);
+        let (depends_on_release, evaluated) = (join.depends_on_release, join.evaluated);
+        let rules = Rules { assume_up: options.assume_up, interval_ms: options.interval_ms, files: &names };
+        let (series, opening) = join.finish(&rules).map_err(|e| e.at(root))?;
+        Ok(Dumps {
+            root: root.to_path_buf(),
+            files,
+            series,
+            opening,
+            depends_on_release,
+            evaluated,
+            normalized: release.normalizes_bounds(),
+            below: String::new(),
+            options: options.clone(),
+            max_zstd_window: limits.max_zstd_window,
+        })
+    }
+
+    /// The same dumps as `release` would have stored them; read again where that makes a difference.
+    pub fn follow(self, release: PromVersion) -> Result<Dumps> {
+        if !self.depends_on_release || self.normalized == release.normalizes_bounds() {
+            return Ok(self);
+        }
+        let limits = Limits { max_zstd_window: self.max_zstd_window, ..Limits::default() };
+        let mut dumps = Dumps::open(&self.root, &self.options, release, &limits)?;
+        if !self.below.is_empty() {
+            dumps.put_below(&self.below);
+        }
+        Ok(dumps)
+    }
+
+    /// Puts the name of its SOURCE in front of the paths in losses, where several SOURCEs are merged.
+    pub fn put_below(&mut self, name: &str) {
+        self.below = name.to_owned();
+        for loss in &mut self.opening.losses {
+            loss.file = format!("{name}/{}", loss.file);
+        }
+    }
+
+    /// The times of all samples.
+    pub fn interval(&self) -> Option<Interval> {
+        let ends = |s: &DumpSeries| Some(Interval::new(*s.samples.ts.first()?, *s.samples.ts.last()?));
+        self.series.iter().filter_map(ends).reduce(Interval::hull)
+    }
+}
+
+/// What became of one file.
+enum Outcome {
+    Dump(DumpFile, TargetKey, Contents),
+    /// It should have been a dump and is none.
+    Lost(Loss),
+    /// It is something else.
+    Other(String),
+}
+
+/// How many files a `manifest.json` names. Errs where it cannot be used.
+pub fn manifest_entries(path: &Path) -> Result<u64> {
+    manifest::read(path).map(|entries| entries.len() as u64)
+}
+
+/// Whether a path says that the file is a dump: by a time in its name, or by an ending that only dumps have.
+pub fn is_dump_name(rel: &str) -> bool {
+    let name = rel.rsplit('/').next().unwrap_or_default();
+    time_in(name) != NameTime::None || ENDINGS.iter().any(|e| unpacked_name(name).to_ascii_lowercase().ends_with(e))
+}
+
+/// A file's name without the ending of its compression.
+fn unpacked_name(name: &str) -> &str {
+    name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name)
+}
+
+const ENDINGS: [&str; 4] = [".prom", ".om", ".metrics", ".openmetrics"];
+
+fn read_file(
+    found: &Found,
+    dating: &Dating<'_>,
+    options: &DumpOptions,
+    release: PromVersion,
+    limits: &Limits,
+) -> Result<Outcome> {
+    let opened = open(&found.path, limits.max_zstd_window)?;
+    let (time, time_from) = match dating.time_of(found)? {
+        Ok((time, rule)) => (Ok(time), Some(rule.name())),
+        Err(why) => (Err(why), None),
+    };
+    let labels = dating.labels_of(found, options);
+    let context = Context {
+        rel: &found.rel,
+        time: time.as_ref().map(|t| *t).map_err(String::as_str),
+        target: &labels,
+        release,
+        answers: options.answers,
+    };
+    let (form, contents) = match opened.content {
+        Content::Dump(sniffed) => {
+            (form_name(sniffed), read::read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
+        }
+        Content::Empty if dating.looks_like_a_dump(found) => ("empty", read::empty(&context)),
+        Content::Empty => return Ok(Outcome::Other(format!("{}: the file is empty; left out", found.rel))),
+        Content::Other(what) if dating.looks_like_a_dump(found) => {
+            let at = time.ok().map(|t| Interval::new(t, t));
+            return Ok(Outcome::Lost(Loss {
+                file: found.rel.clone(),
+                offset: None,
+                kind: ErrorKind::Unsupported,
+                detail: format!("a dump was expected by the file's name, and this is {what}"),
+                series: None,
+                interval: at,
+                samples: None,
+            }));
+        }
+        Content::Other(what) => return Ok(Outcome::Other(format!("{}: {what}; left out", found.rel))),
+    };
+    let file = DumpFile {
+        path: found.path.clone(),
+        rel: found.rel.clone(),
+        bytes: found.bytes,
+        form,
+        time_ms: time.ok(),
+        time_from,
+        labels: labels.clone(),
+        scrapes: contents.scrapes.len() as u64,
+        samples: contents.samples(),
+    };
+    Ok(Outcome::Dump(file, TargetKey { labels, stream: stream(&found.rel) }, contents))
+}
+
+fn form_name(sniffed: Sniffed) -> &'static str {
+    match sniffed.form {
+        Form::Text(dialect) => dialect.name(),
+        _ => "answer of the query API",
+    }
+}
+
+/// The path of a file without what differs between dumps of one target: the time in its name, or all of the name but its ending
+/// where there is no time in it.
+fn stream(rel: &str) -> String {
+    let (folder, name) = rel.rsplit_once('/').unwrap_or(("", rel));
+    let plain = unpacked_name(name);
+    let rest = match time_in(plain) {
+        NameTime::One(_, range) => {
+            let behind = plain.get(range.end..).unwrap_or_default();
+            format!("{}*{behind}", plain.get(..range.start).unwrap_or_default())
+        }
+        _ => plain.rsplit_once('.').map_or_else(|| "*".to_owned(), |(_, ending)| format!("*.{ending}")),
+    };
+    format!("{folder}/{rest}")
+}
+
+/// When files were made.
+struct Dating<'a> {
+    options: &'a DumpOptions,
+    /// By path relative to the root.
+    entries: BTreeMap<String, manifest::Entry>,
+}
+
+impl<'a> Dating<'a> {
+    /// Reads every `manifest.json` among the files.
+    fn new(found: &[Found], options: &'a DumpOptions) -> Result<Dating<'a>> {
+        let mut entries = BTreeMap::new();
+        for f in found {
+            let (folder, name) = f.rel.rsplit_once('/').unwrap_or(("", &f.rel));
+            if name != MANIFEST {
+                continue;
+            }
+            let below = |file: String| if folder.is_empty() { file } else { format!("{folder}/{file}") };
+            entries.extend(manifest::read(&f.path)?.into_iter().map(|(file, entry)| (below(file), entry)));
+        }
+        Ok(Dating { options, entries })
+    }
+
+    /// The time of a file and what told it, or why nothing does. Errs where the system does not answer.
+    fn time_of(&self, found: &Found) -> Result<Result<(TimestampMs, TimeRule), String>> {
+        let mut why = "its name has no time, and no manifest.json names it".to_owned();
+        for rule in self.options.time_from.into_iter().chain([TimeRule::Manifest, TimeRule::Name]) {
+            let time = match rule {
+                TimeRule::Fixed(ms) => Some(ms),
+                TimeRule::Manifest => self.entries.get(&found.rel).and_then(|e| e.time_ms),
+                TimeRule::Mtime => Some(modified(&found.path)?),
+                TimeRule::Name => match time_in(found.rel.rsplit('/').next().unwrap_or_default()) {
+                    NameTime::One(ms, _) => Some(ms),
+                    NameTime::Several => {
+                        why = "its name has several times, and no manifest.json names it".to_owned();
+                        None
+                    }
+                    NameTime::None => None,
+                },
+            };
+            if let Some(ms) = time {
+                return Ok(Ok((ms, rule)));
+            }
+        }
+        Ok(Err(why))
+    }
+
+    /// The labels of a file's target: of the manifest, of its path, and of `--label`; the last ones count.
+    fn labels_of(&self, found: &Found, options: &DumpOptions) -> Labels {
+        let stored = self.entries.get(&found.rel).into_iter().flat_map(|e| e.labels.clone());
+        let all: BTreeMap<String, String> = stored.chain(options.labels.of(&found.rel)).collect();
+        let pair = |(name, value): (String, String)| Label {
+            name: name.into_bytes().into(),
+            value: value.into_bytes().into(),
+        };
+        Labels::normalized(all.into_iter().map(pair).collect()).0
+    }
+
+    /// Whether a file that is no dump was meant to be one.
+    fn looks_like_a_dump(&self, found: &Found) -> bool {
+        self.entries.contains_key(&found.rel) || is_dump_name(&found.rel)
+    }
+
+    /// A loss for every file that a manifest names and that is not there.
+    fn tell_missing(&self, names: &[String], ledger: &mut Ledger) {
+        let names: BTreeSet<&String> = names.iter().collect();
+        let include = |rel: &str| self.options.include.as_ref().is_none_or(|glob| glob.matches(rel));
+        for (rel, entry) in self.entries.iter().filter(|(rel, _)| !names.contains(rel) && include(rel)) {
+            ledger.losses.push(Loss {
+                file: rel.clone(),
+                offset: None,
+                kind: ErrorKind::Missing,
+                detail: "manifest.json names it, and it is not there".to_owned(),
+                series: None,
+                interval: entry.time_ms.map(|t| Interval::new(t, t)),
+                samples: None,
+            });
+        }
+    }
+}
+
+fn modified(path: &Path) -> Result<TimestampMs> {
+    let failed = |e: std::io::Error| Error::io(path, "ask when it was written", &e);
+    let time = std::fs::metadata(path).and_then(|m| m.modified()).map_err(failed)?;
+    let before = |e: std::time::SystemTimeError| i64::try_from(e.duration().as_millis()).map(|ms| -ms);
+    let ms = time.duration_since(std::time::UNIX_EPOCH).map_or_else(before, |d| i64::try_from(d.as_millis()));
+    ms.map_err(|_| Error::new(ErrorKind::Unsupported, "its modification time is out of range").at(path))
+}
+
+/// Notes which rule told the times of how many files.
+fn tell_times(files: &[DumpFile], ledger: &mut Ledger) {
+    let mut by_rule: BTreeMap<&'static str, (usize, Interval)> = BTreeMap::new();
+    for f in files.iter().filter(|f| f.scrapes > 0) {
+        if let (Some(rule), Some(t)) = (f.time_from, f.time_ms) {
+            let of = by_rule.entry(rule).or_insert((0, Interval::new(t, t)));
+            *of = (of.0 + 1, of.1.hull(Interval::new(t, t)));
+        }
+    }
+    for (rule, (count, times)) in by_rule {
+        let files = if count == 1 { "file".to_owned() } else { "files".to_owned() };
+        ledger.notes.push(format!(
+            "the times of {count} {files} are from {rule}: {} to {}",
+            rfc3339(times.start),
+            rfc3339(times.end)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dumps_of_one_target_differ_in_the_time_of_their_names() {
+        for (a, b, same) in [
+            ("api-0/20251119T120000Z.prom", "api-0/20251119T120015Z.prom.gz", true),
+            ("api-0/20251119T120000Z.prom", "api-1/20251119T120000Z.prom", false),
+            ("20251119T120000Z.prom", "20251119T120000Z.om", false),
+            ("api-0_1763553600.prom", "api-1_1763553600.prom", false),
+            ("a.prom", "b.prom", true),
+            ("a", "b", true),
+        ] {
+            assert_eq!(stream(a) == stream(b), same, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the command line says about files: which to read, and which labels they get.
+
+use regex::Regex;
+
+use crate::error::{Error, Result};
+use crate::labels::printable;
+use crate::re2;
+
+/// A pattern of paths relative to the SOURCE: `*` and `?` within a name, `**` over folders. Without a `/` it is about the
+/// file's name alone.
+#[derive(Debug, Clone)]
+pub struct Glob(Regex);
+
+impl Glob {
+    /// Reads a pattern; `flag` is named in the error.
+    pub fn parse(flag: &str, text: &str) -> Result<Glob> {
+        let mut pattern = String::from(if text.contains('/') { "^" } else { "^(?:.*/)?" });
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let (piece, length) = match c {
+                '*' if rest.starts_with("**/") => ("(?:.*/)?".to_owned(), 3),
+                '*' if rest.starts_with("**") => (".*".to_owned(), 2),
+                '*' => ("[^/]*".to_owned(), 1),
+                '?' => ("[^/]".to_owned(), 1),
+                c => (regex::escape(c.encode_utf8(&mut [0; 4])), c.len_utf8()),
+            };
+            pattern.push_str(&piece);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        pattern.push('$');
+        let compiled = regex::RegexBuilder::new(&pattern).dot_matches_new_line(true).build();
+        compiled.map(Glob).map_err(|_| Error::usage(format!("{flag} {}: the pattern is too long", printable(text))))
+    }
+
+    /// Whether a path matches.
+    pub fn matches(&self, rel: &str) -> bool {
+        self.0.is_match(rel)
+    }
+}
+
+/// `--label` and `--label-from-path`: the labels of a target that a raw scrape lacks.
+#[derive(Debug, Clone, Default)]
+pub struct LabelRules {
+    fixed: Vec<(Glob, String, String)>,
+    from_path: Vec<Regex>,
+}
+
+impl LabelRules {
+    /// Adds `GLOB:name=value`.
+    pub fn add_fixed(&mut self, text: &str) -> Result<()> {
+        let bad = || {
+            Error::usage(format!("--label {}: GLOB:name=value is expected", printable(text)))
+                .hint("for example --label 'api-0/*:instance=api-0:8080', or --label '*:job=recommender' for all files")
+        };
+        // Globs and values may hold colons, so the first one behind which a name and `=` stand separates them.
+        let parts = text.match_indices(':').find_map(|(at, _)| {
+            let (name, value) = text.get(at + 1..)?.split_once('=')?;
+            is_label_name(name).then_some((text.get(..at)?, name, value))
+        });
+        let (glob, name, value) = parts.ok_or_else(bad)?;
+        if glob.is_empty() || value.is_empty() {
+            return Err(bad());
+        }
+        self.fixed.push((Glob::parse("--label", glob)?, name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// Adds a regular expression whose named groups are labels.
+    pub fn add_from_path(&mut self, text: &str) -> Result<()> {
+        let bad = |why: &str| {
+            Error::usage(format!("--label-from-path {}: {why}", printable(text)))
+                .hint("for example --label-from-path '(?P<job>[^/]+)/(?P<instance>[^/]+)/'")
+        };
+        let pattern = re2::translate(text).map_err(bad)?;
+        let pattern = Regex::new(&pattern).map_err(|_| bad("this is no regular expression"))?;
+        let names: Vec<&str> = pattern.capture_names().flatten().collect();
+        if names.is_empty() {
+            return Err(bad("it has no named group, so it gives no label"));
+        }
+        if let Some(name) = names.into_iter().find(|n| !is_label_name(n)) {
+            return Err(bad(&format!("`{name}` is no label name")));
+        }
+        self.from_path.push(pattern);
+        Ok(())
+    }
+
+    /// The labels that the rules give a file, those that count more behind the others.
+    pub(super) fn of(&self, rel: &str) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        for pattern in &self.from_path {
+            let Some(found) = pattern.captures(rel) else { continue };
+            let groups = pattern.capture_names().flatten().filter_map(|name| Some((name, found.name(name)?)));
+            out.extend(groups.map(|(name, m)| (name.to_owned(), m.as_str().to_owned())));
+        }
+        let fixed = self.fixed.iter().filter(|(glob, _, _)| glob.matches(rel));
+        out.extend(fixed.map(|(_, name, value)| (name.clone(), value.clone())));
+        out
+    }
+}
+
+fn is_label_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && name != "__name__"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_paths() {
+        for (glob, path, matches) in [
+            ("*.prom", "a/b/c.prom", true),
+            ("*.prom", "c.prom.gz", false),
+            ("a/*.prom", "a/c.prom", true),
+            ("a/*.prom", "a/b/c.prom", false),
+            ("a/**/*.prom", "a/c.prom", true),
+            ("a/**", "a/b/c.prom", true),
+            ("**/api-?/*", "x/api-0/c.prom", true),
+            ("api[0]+", "api[0]+", true),
+        ] {
+            let found = Glob::parse("--include", glob).is_ok_and(|g| g.matches(path));
+            assert_eq!(found, matches, "{glob} {path}");
+        }
+    }
+
+    #[test]
+    fn labels_come_from_globs_and_paths() {
+        let mut rules = LabelRules::default();
+        for text in ["*12:00*:instance=api-0:8080", "*:job=a=b"] {
+            assert!(rules.add_fixed(text).is_ok(), "{text}");
+        }
+        assert!(rules.add_from_path("^(?P<job>[^/]+)/(?P<zone>[a-z]+)?").is_ok());
+        let of = |path: &str| rules.of(path).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+        assert_eq!(of("r/12:00.prom"), ["job=r", "instance=api-0:8080", "job=a=b"]);
+        assert_eq!(of("x.prom"), ["job=a=b"]);
+        for text in ["job=x", "*:job", ":job=x", "*:1x=y", "*:job="] {
+            assert!(rules.add_fixed(text).is_err(), "{text}");
+        }
+        for text in ["api", "(", "(?P<__name__>x)"] {
+            assert!(rules.add_from_path(text).is_err(), "{text}");
+        }
+    }
+}
