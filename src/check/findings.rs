@@ -31,17 +31,19 @@ pub enum FileKind {
     HeadChunks,
     /// A segment of a chunk snapshot.
     ChunkSnapshot,
-    /// `manifest.json` of a dataset.
+    /// `manifest.json` of a dataset or of dumps.
     Manifest,
     /// A Parquet file of a dataset.
     Parquet,
+    /// A text dump.
+    Dump,
     /// Everything else: no data, or none that a server reads.
     Other,
 }
 
 impl FileKind {
     /// All kinds, in the order in which they are summed up.
-    pub const ALL: [FileKind; 13] = [
+    pub const ALL: [FileKind; 14] = [
         FileKind::Archive,
         FileKind::Meta,
         FileKind::Index,
@@ -54,6 +56,7 @@ impl FileKind {
         FileKind::ChunkSnapshot,
         FileKind::Manifest,
         FileKind::Parquet,
+        FileKind::Dump,
         FileKind::Other,
     ];
 
@@ -71,6 +74,7 @@ impl FileKind {
             FileKind::ChunkSnapshot => "chunk snapshot segment",
             FileKind::Manifest => "manifest",
             FileKind::Parquet => "Parquet file",
+            FileKind::Dump => "text dump",
             FileKind::Archive => "archive",
             FileKind::Other => "other",
         }
@@ -90,6 +94,7 @@ impl FileKind {
             FileKind::ChunkSnapshot => "chunk_snapshot",
             FileKind::Manifest => "manifest",
             FileKind::Parquet => "parquet",
+            FileKind::Dump => "dump",
             FileKind::Archive => "archive",
             FileKind::Other => "other",
         }

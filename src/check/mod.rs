@@ -10,6 +10,7 @@ mod archive;
 mod block;
 mod chunks;
 mod dataset;
+mod dumps;
 mod findings;
 mod head_chunks;
 mod index;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::archive::Limits;
 use crate::error::{ErrorKind, Result};
 use crate::head::HeadFiles;
 use crate::raw::ReadMode;
@@ -55,11 +57,11 @@ impl Checked {
 }
 
 /// Checks everything below a root. Errs only where the root itself cannot be listed: what cannot be read below it is a
-/// finding.
+/// finding. `limits` bound what decoding compressed dumps takes.
 ///
 /// Memory: for each index that is being walked about 60 bytes per series and 32 per chunk, for logs the labels of their
 /// series; of samples one chunk per thread.
-pub fn check(place: &Place, mode: ReadMode) -> Result<Checked> {
+pub fn check(place: &Place, mode: ReadMode, limits: &Limits) -> Result<Checked> {
     let mut files = Vec::new();
     match place.kind {
         RootKind::Block => {
@@ -76,6 +78,7 @@ pub fn check(place: &Place, mode: ReadMode) -> Result<Checked> {
             missing(&place.root, mode, &mut files);
         }
         RootKind::Dataset => dataset::walk(&place.root, &mut files)?,
+        RootKind::Dumps => dumps::walk(&place.root, limits.max_zstd_window, &mut files)?,
     }
     for file in &mut files {
         file.settle();

@@ -51,8 +51,8 @@ pub enum Command {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Snapshot directory, data directory, single block, or a folder or archive (.tar, .tar.gz, .tar.zst, .zip) that
-    /// holds one; each is one server
+    /// Snapshot directory, data directory, single block, dataset, text dumps, or a folder or archive (.tar, .tar.gz,
+    /// .tar.zst, .zip) that holds one; each is one server
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR, from 3.14 with +use-start-timestamps where it is on
@@ -88,6 +88,47 @@ pub struct CommonArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub archives: ArchiveArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub dumps: DumpedArgs,
+}
+
+/// How text dumps are read.
+#[derive(Debug, Args)]
+pub struct DumpedArgs {
+    /// What tells first when a dump was made: name, manifest, mtime, or a time for all (default: manifest.json beside
+    /// it, then its name)
+    #[arg(long, help_heading = "Text dumps", value_name = "RULE")]
+    pub time_from: Option<String>,
+    /// Add a label to the series of the dumps whose path matches, such as 'api-0/*:instance=api-0:8080'
+    #[arg(long = "label", help_heading = "Text dumps", value_name = "GLOB:NAME=VALUE")]
+    pub labels: Vec<String>,
+    /// Add the named groups of a regular expression over paths as labels, such as '(?P<instance>[^/]+)/'
+    #[arg(long, help_heading = "Text dumps", value_name = "REGEX")]
+    pub label_from_path: Vec<String>,
+    /// Add up = 1 at each dump: whoever made it reached the target
+    #[arg(long, help_heading = "Text dumps")]
+    pub assume_up: bool,
+    /// Read only dumps whose path matches
+    #[arg(long, help_heading = "Text dumps", value_name = "GLOB")]
+    pub include: Option<String>,
+    /// The spacing of dumps of one target, of which a quarter must lie between two (default: read off their times)
+    #[arg(long, help_heading = "Text dumps", value_name = "DUR")]
+    pub dump_interval: Option<String>,
+    /// What saved answers of the query API hold
+    #[arg(long, help_heading = "Text dumps", value_enum, default_value_t = AnswersArg::Auto, value_name = "KIND")]
+    pub answers: AnswersArg,
+}
+
+/// Kinds of saved answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AnswersArg {
+    /// Evaluations where all times are steps of one grid
+    Auto,
+    /// Raw samples, of a range selector
+    Raw,
+    /// Evaluations, each repeating a sample for up to 5 minutes
+    Evaluated,
 }
 
 /// What an archive may cost.

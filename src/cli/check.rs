@@ -8,6 +8,7 @@ use crate::cli::args::{CheckArgs, InspectFormat, ReportFormat};
 use crate::cli::complain;
 use crate::cli::output::Reports;
 use crate::cli::plan::Common;
+use crate::dumps::is_dump;
 use crate::error::{Error, Result};
 use crate::report::table::Table;
 use crate::report::{check_json, check_text};
@@ -16,16 +17,18 @@ use crate::source::{Place, locate};
 /// Checks a folder, or an archive with what it holds.
 fn look(path: &Path, common: &Common) -> Result<(Place, Checked)> {
     let (root, mode) = (common.open.root.as_deref(), common.open.read_mode);
-    let Some(meta) = std::fs::metadata(path).ok().filter(|m| m.is_file()) else {
-        let place = locate(path, root)?;
-        let checked = check(&place, mode)?;
+    let is_archive = |m: &std::fs::Metadata| m.is_file() && !is_dump(path, &common.open.archive);
+    let Some(meta) = std::fs::metadata(path).ok().filter(is_archive) else {
+        let place = locate(path, root, &common.open.archive)?;
+        let checked = check(&place, mode, &common.open.archive)?;
         return Ok((place, checked));
     };
     let spooled = archive::spool(path, &common.open.archive)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let place = locate(spooled.dir.path(), root).map_err(|e| e.moved(spooled.dir.path(), path))?;
+    let place =
+        locate(spooled.dir.path(), root, &common.open.archive).map_err(|e| e.moved(spooled.dir.path(), path))?;
     let place = Place { name: name.clone(), ..place };
-    let mut checked = check(&place, mode)?;
+    let mut checked = check(&place, mode, &common.open.archive)?;
     checked.add_archive(&name, meta.len(), &spooled);
     Ok((place, checked))
 }

@@ -9,7 +9,7 @@ use crate::cli::args::{DumpArgs, DumpFormat, View};
 use crate::cli::each_source;
 use crate::cli::output::Output;
 use crate::cli::plan::{self, Common};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::head::Physical;
 use crate::labels::{Labels, printable};
 use crate::loss::Ledger;
@@ -113,6 +113,10 @@ fn union(
     format: DumpFormat,
     out: &mut Output,
 ) -> Result<u8> {
+    if !source.dumps.is_empty() {
+        return Err(Error::usage("--view union: text dumps are the samples that were printed, and have no other view")
+            .hint("leave out --view"));
+    }
     let mut ledger = source.opening_ledger();
     let mut printed = 0;
     let selections: Vec<&[Matcher]> = selectors.iter().map(Selector::matchers).collect();

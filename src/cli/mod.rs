@@ -73,7 +73,8 @@ fn each_source(common: &plan::Common, wanted: &[Selector], mut answer: impl FnMu
         signals::remove_private_folders();
     }
     let options = OpenOptions { wanted: wanted.to_vec(), ..common.open.clone() };
-    let follow = |source: Source| match source.heads.is_empty() && source.datasets.is_empty() {
+    let follow = |source: Source| match source.heads.is_empty() && source.datasets.is_empty() && source.dumps.is_empty()
+    {
         true => Ok(source),
         false => {
             let release = storage_release(common.semantics, &source);

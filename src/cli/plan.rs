@@ -7,10 +7,13 @@ use crate::archive::Limits;
 use crate::cli::args::{
     AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode,
     ReportFormat, SynthArgs, VerdictMode, View, When, WindowArgs,
+    AnswersArg, AvailabilityArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg, ModelUpdatesArgs, PartitionArg,
+    ProgressMode, ReportFormat, SynthArgs, VerdictMode, When, WindowArgs,
 };
 use crate::cli::output::keep_out_of;
 use crate::cli::progress::Shown;
 use crate::dataset::{Layout, Partition};
+use crate::dumps::{Answers, DumpOptions, Glob, LabelRules, TimeRule};
 use crate::error::{Error, Result};
 use crate::evidence;
 use crate::labels::printable;
@@ -72,6 +75,7 @@ impl Common {
                 wanted: Vec::new(),
                 release: semantics.release(),
                 archive: archive_limits(args)?,
+                dumps: dump_options(&args.dumps)?,
             },
             output: args.output.clone(),
             force: args.force,
@@ -166,6 +170,25 @@ fn archive_limits(args: &CommonArgs) -> Result<Limits> {
         }
     }
     Ok(limits)
+}
+
+/// How text dumps are read.
+fn dump_options(args: &DumpedArgs) -> Result<DumpOptions> {
+    let mut labels = LabelRules::default();
+    args.label_from_path.iter().try_for_each(|text| labels.add_from_path(text))?;
+    args.labels.iter().try_for_each(|text| labels.add_fixed(text))?;
+    Ok(DumpOptions {
+        time_from: args.time_from.as_deref().map(TimeRule::parse).transpose()?,
+        labels,
+        include: args.include.as_deref().map(|glob| Glob::parse("--include", glob)).transpose()?,
+        assume_up: args.assume_up,
+        interval_ms: args.dump_interval.as_deref().map(parse_duration).transpose()?,
+        answers: match args.answers {
+            AnswersArg::Auto => Answers::Auto,
+            AnswersArg::Raw => Answers::Raw,
+            AnswersArg::Evaluated => Answers::Evaluated,
+        },
+    })
 }
 
 /// A number of bytes, with a binary unit or without.

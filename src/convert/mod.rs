@@ -192,6 +192,9 @@ fn metadata_of(source: &Source, series: &MergedSeries) -> Option<[String; 3]> {
         Member::Dataset { dataset, position, .. } => {
             source.datasets.get(*dataset)?.dataset.series.get(*position)?.record.metadata.clone()
         }
+        Member::Dumps { dumps, position, .. } => {
+            source.dumps.get(*dumps)?.dumps.series.get(*position)?.metadata.clone()
+        }
         Member::Block { .. } => None,
     })
 }

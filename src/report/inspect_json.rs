@@ -132,6 +132,37 @@ pub fn document(source: &Source, inventory: &Inventory, provenance_source: Value
         })
         .collect();
     put("datasets", datasets.into());
+    let dumps: Vec<Value> = source
+        .dumps
+        .iter()
+        .zip(&inventory.dumps)
+        .map(|(d, account)| {
+            let files: Vec<Value> = d
+                .dumps
+                .files
+                .iter()
+                .map(|f| {
+                    json!({
+                        "path": f.rel,
+                        "bytes": f.bytes,
+                        "form": f.form,
+                        "time": f.time_ms.map(rfc3339),
+                        "time_from": f.time_from,
+                        "labels": f.labels.to_json(),
+                        "scrapes": f.scrapes,
+                        "float_samples": f.samples,
+                    })
+                })
+                .collect();
+            json!({
+                "evaluated": d.dumps.evaluated,
+                "series": account.series,
+                "float_samples": account.count.floats,
+                "files": files,
+            })
+        })
+        .collect();
+    put("dumps", dumps.into());
     let shadowed: Vec<Value> =
         source.shadowed.iter().map(|s| json!({"ulid": s.ulid.to_string(), "directory": s.rel, "why": s.why})).collect();
     put("shadowed_blocks", shadowed.into());

@@ -1,5 +1,7 @@
 //! What a SOURCE holds, for people.
 
+use std::collections::BTreeSet;
+
 use crate::labels::printable;
 use crate::report::availability_text::{coverage, indent};
 use crate::report::provenance::{loss_lines, note_lines};
@@ -91,6 +93,20 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
         ]);
     }
     section(&mut out, style, "Converted Data:", &table, source.datasets.len());
+    let mut table = Table::new(&["files", "bytes", "scrapes", "times_from", "series", "samples"]);
+    for (d, account) in source.dumps.iter().zip(&inventory.dumps).take(MOST) {
+        let files = &d.dumps.files;
+        let rules: BTreeSet<&str> = files.iter().map(|f| f.time_from.unwrap_or("timestamps")).collect();
+        table.rows.push(vec![
+            files.len().to_string(),
+            files.iter().map(|f| f.bytes).sum::<u64>().to_string(),
+            files.iter().map(|f| f.scrapes).sum::<u64>().to_string(),
+            rules.into_iter().collect::<Vec<_>>().join(", "),
+            account.series.to_string(),
+            account.count.floats.to_string(),
+        ]);
+    }
+    section(&mut out, style, "Text Dumps:", &table, source.dumps.len());
     let mut table = Table::new(&["encoding", "chunks", "samples", "bytes", "bytes_per_sample"]);
     for (e, c) in encodings(inventory) {
         let per = if c.samples == 0 { "-".to_owned() } else { format!("{:.2}", c.bytes as f64 / c.samples as f64) };

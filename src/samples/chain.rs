@@ -85,7 +85,7 @@ pub(super) fn disagreements<'a>(runs: impl Iterator<Item = &'a Run>) -> (u64, BT
 /// What one part of the source gives by itself. In a head chunks that overlap are merged group by group, in the order
 /// of their start (`tsdb/ooo_head_read.go: getOOOSeriesChunks`).
 pub(super) fn part(part: Part, mut runs: Vec<PartRun>) -> Run {
-    if let Part::Block(_) | Part::Dataset(_) = part {
+    if let Part::Block(_) | Part::Dataset(_) | Part::Dumps(_) = part {
         return serve(&runs.into_iter().map(|r| r.run).collect::<Vec<_>>());
     }
     runs.retain(|r| !r.run.is_empty());

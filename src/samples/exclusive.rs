@@ -20,7 +20,7 @@ pub(super) fn shared_chunks(source: &Source, series: &[MergedSeries]) -> BTreeSe
             x.members.iter().enumerate().flat_map(move |(m, member)| {
                 let (block, chunks) = match member {
                     Member::Block { block, entry } => (*block, entry.chunks.as_slice()),
-                    Member::Head { .. } | Member::Dataset { .. } => (0, &[][..]),
+                    Member::Head { .. } | Member::Dataset { .. } | Member::Dumps { .. } => (0, &[][..]),
                 };
                 chunks.iter().enumerate().map(move |(c, chunk)| (block, chunk.reference, (s, m, c)))
             })

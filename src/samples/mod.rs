@@ -299,7 +299,7 @@ pub fn head_reference(source: &Source, series: &MergedSeries) -> Option<u64> {
         Member::Dataset { dataset, position, .. } => {
             source.datasets.get(*dataset)?.dataset.series.get(*position)?.record.head_reference
         }
-        Member::Block { .. } => None,
+        Member::Block { .. } | Member::Dumps { .. } => None,
     })
 }
 
@@ -523,6 +523,7 @@ fn interleaved_at(source: &Source, runs: &[read::PartRun]) -> Option<i64> {
         Part::Block(i) => source.blocks.get(i).map(|b| b.origin),
         Part::Head(i) | Part::Late(i) => source.heads.get(i).map(|h| h.origin),
         Part::Dataset(i) => source.datasets.get(i).map(|d| d.origin),
+        Part::Dumps(i) => source.dumps.get(i).map(|d| d.origin),
     };
     for (i, a) in runs.iter().enumerate() {
         for b in runs.iter().skip(i + 1) {

@@ -2,6 +2,7 @@
 
 use super::{Kinds, LoadedSeries, MemberCount, Reader};
 use crate::dataset::SeriesRow;
+use crate::dumps::DumpSeries;
 use crate::head::HeadSeries;
 use crate::loss::Conflict;
 use crate::series::{Member, MergedSeries};
@@ -69,9 +70,19 @@ pub(super) fn runs(reader: &Reader<'_>, series: &MergedSeries, ask: Ask, loaded:
                     PartReader { reader, ask, loaded, out: &mut out }.dataset(*dataset, s, alone);
                 }
             }
+            Member::Dumps { dumps, position, .. } => {
+                if let Some(s) = dumped(reader.source, *dumps, *position) {
+                    PartReader { reader, ask, loaded, out: &mut out }.dumps(*dumps, s);
+                }
+            }
         }
     }
     out
+}
+
+/// A series of dumps.
+fn dumped(source: &Source, dumps: usize, position: usize) -> Option<&DumpSeries> {
+    source.dumps.get(dumps)?.dumps.series.get(position)
 }
 
 /// The samples of a series that only logs have, or a dataset's row groups, without reading any: those that a batch of
@@ -87,6 +98,8 @@ pub fn logged(source: &Source, series: &MergedSeries) -> u64 {
             let s = source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
             s.map_or(0, |s| s.record.samples + s.record.histograms)
         }
+        // They are in memory anyway, and only what is loaded is held once more.
+        Member::Dumps { .. } => 0,
     };
     series.members.iter().map(of).sum()
 }
@@ -108,6 +121,8 @@ pub fn at_most(source: &Source, series: &MergedSeries, interval: Interval) -> u6
             let s = source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
             s.map_or(0, |s| s.record.samples + s.record.histograms)
         }
+        Member::Dumps { dumps, position, .. } => dumped(source, *dumps, *position)
+            .map_or(0, |s| (s.samples.upper_bound(interval.end) - s.samples.lower_bound(interval.start)) as u64),
     };
     series.members.iter().map(of).sum()
 }
@@ -226,6 +241,16 @@ impl PartReader<'_, '_> {
                 }
             }
         }
+        self.out.runs.push(PartRun { part, rank: 0, open: false, run });
+        self.finish(count);
+    }
+
+    fn dumps(&mut self, at: usize, series: &DumpSeries) {
+        let (part, range) = (Part::Dumps(at), self.ask.range);
+        let mut count = MemberCount::new(part);
+        let inside = series.samples.lower_bound(range.start)..series.samples.upper_bound(range.end);
+        let run = Run { floats: series.samples.slice(inside), histograms: Vec::new() };
+        count.floats = run.floats.len() as u64;
         self.out.runs.push(PartRun { part, rank: 0, open: false, run });
         self.finish(count);
     }

@@ -54,6 +54,15 @@ pub enum Member {
         /// The times that its row groups have of it.
         pieces: Vec<Interval>,
     },
+    /// In text dumps.
+    Dumps {
+        /// Position of the dumps in [`Source::dumps`].
+        dumps: usize,
+        /// Position in [`crate::dumps::Dumps::series`].
+        position: usize,
+        /// The times of its samples, in pieces.
+        pieces: Vec<Interval>,
+    },
 }
 
 impl Member {
@@ -63,6 +72,7 @@ impl Member {
             Member::Block { block, .. } => Part::Block(*block),
             Member::Head { head, .. } => Part::Head(*head),
             Member::Dataset { dataset, .. } => Part::Dataset(*dataset),
+            Member::Dumps { dumps, .. } => Part::Dumps(*dumps),
         }
     }
 
@@ -70,7 +80,7 @@ impl Member {
     pub fn entry(&self) -> Option<&SeriesEntry> {
         match self {
             Member::Block { entry, .. } => Some(entry),
-            Member::Head { .. } | Member::Dataset { .. } => None,
+            Member::Head { .. } | Member::Dataset { .. } | Member::Dumps { .. } => None,
         }
     }
 
@@ -78,7 +88,9 @@ impl Member {
     pub fn pieces(&self) -> impl Iterator<Item = Interval> + '_ {
         let (chunks, pieces) = match self {
             Member::Block { entry, .. } => (entry.chunks.as_slice(), &[][..]),
-            Member::Head { pieces, .. } | Member::Dataset { pieces, .. } => (&[][..], pieces.as_slice()),
+            Member::Head { pieces, .. } | Member::Dataset { pieces, .. } | Member::Dumps { pieces, .. } => {
+                (&[][..], pieces.as_slice())
+            }
         };
         chunks.iter().map(ChunkMeta::interval).chain(pieces.iter().copied())
     }
@@ -148,6 +160,14 @@ pub fn select(source: &Source, matchers: &[Matcher]) -> Selection {
             if matchers.iter().all(|m| m.matches(s.record.labels.get(m.name()))) {
                 let member = Member::Dataset { dataset, position, pieces: d.dataset.pieces(&s.record) };
                 merged.entry(s.record.labels.clone()).or_default().push(member);
+            }
+        }
+    }
+    for (dumps, d) in source.dumps.iter().enumerate() {
+        for (position, s) in d.dumps.series.iter().enumerate() {
+            if matchers.iter().all(|m| m.matches(s.labels.get(m.name()))) {
+                let member = Member::Dumps { dumps, position, pieces: s.pieces() };
+                merged.entry(s.labels.clone()).or_default().push(member);
             }
         }
     }

@@ -60,6 +60,10 @@ fn labels_of(source: &Source, part: Part) -> Vec<Labels> {
             let series = source.datasets.get(i).map_or(&[][..], |d| d.dataset.series.as_slice());
             series.iter().map(|s| s.record.labels.clone()).collect()
         }
+        Part::Dumps(i) => {
+            let series = source.dumps.get(i).map_or(&[][..], |d| d.dumps.series.as_slice());
+            series.iter().map(|s| s.labels.clone()).collect()
+        }
         Part::Head(i) | Part::Late(i) => {
             let Some(h) = source.heads.get(i) else { return Vec::new() };
             let late = matches!(part, Part::Late(_));

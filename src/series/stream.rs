@@ -213,6 +213,18 @@ impl<'w> Merged<'w> {
             })));
         }
         let accepted = |part: Sorted<'w>| -> Sorted<'w> { Box::new(part.filter(|(labels, _)| walk.accepts(labels))) };
+        for (dumps, d) in source.dumps.iter().enumerate() {
+            let series = d.dumps.series.iter().enumerate();
+            parts.push(Box::new(
+                series.map(move |(position, s)| {
+                    (s.labels.clone(), Member::Dumps { dumps, position, pieces: s.pieces() })
+                }),
+            ));
+        }
+        let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
+        let accepted = |part: Box<dyn Iterator<Item = (Labels, Member)> + 'w>| {
+            Box::new(part.filter(|(labels, _)| walk.accepts(labels))) as Box<dyn Iterator<Item = (Labels, Member)> + 'w>
+        };
         let parts: Vec<_> = parts.into_iter().map(accepted).collect();
         let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
         let mut merged = Merged { heads: BinaryHeap::new(), rank, parts };

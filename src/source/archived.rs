@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::discover::RootKind;
 use super::{OpenOptions, Source, source_name};
 use crate::archive::{self, Lost, PrivateDir, Spooled};
+use crate::dumps::TimeRule;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::printable;
 use crate::loss::Loss;
@@ -30,6 +31,13 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Option<Source>>
     // What cannot be looked at is left to the search for a root, which says why.
     if !std::fs::metadata(path).is_ok_and(|m| m.is_file()) {
         return Ok(None);
+    }
+    if options.dumps.time_from == Some(TimeRule::Mtime) {
+        return Err(Error::usage(
+            "--time-from mtime: the files of an archive are unpacked now, so theirs is no time of a dump",
+        )
+        .at(path)
+        .hint("unpack it with a tool that keeps modification times, and give the folder"));
     }
     let Spooled { dir, lost, notes, nested } = archive::spool(path, &options.archive)?;
     let (mut source, kind) = match Source::open_folder(dir.path(), options) {
@@ -84,7 +92,7 @@ fn add(source: &mut Source, kind: RootKind, lost: Lost) {
 fn is_data(kind: RootKind, rel: &Path) -> bool {
     let first = rel.components().next().map(|c| c.as_os_str().to_string_lossy());
     match (kind, first) {
-        (RootKind::Block | RootKind::Dataset, _) => true,
+        (RootKind::Block | RootKind::Dataset | RootKind::Dumps, _) => true,
         (RootKind::Tsdb, Some(first)) => {
             let is_log =
                 ["wal", "wbl", "chunks_head"].contains(&first.as_ref()) || first.starts_with("chunk_snapshot.");

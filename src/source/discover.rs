@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::archive::Limits;
 use crate::dataset::Dataset;
+use crate::dumps::{holds_dumps, is_dump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tsdb::ulid::Ulid;
 
@@ -19,6 +21,8 @@ pub enum RootKind {
     Block,
     /// A dataset that promproof converted.
     Dataset,
+    /// Text dumps, in a folder or as a single file.
+    Dumps,
 }
 
 /// A TSDB root, found and not yet opened.
@@ -39,8 +43,8 @@ pub struct Place {
 /// or of a head.
 ///
 /// Errs when there is no root, when there are several and `chosen` names none, or when a folder cannot be listed.
-pub fn locate(path: &Path, chosen: Option<&Path>) -> Result<Place> {
-    let (root, kind) = match find_root(path, chosen) {
+pub fn locate(path: &Path, chosen: Option<&Path>, limits: &Limits) -> Result<Place> {
+    let (root, kind) = match find_root(path, chosen, limits) {
         Ok((root, kind, _)) => (root, kind),
         Err(e) if e.kind() == ErrorKind::Missing => {
             let root = chosen.map_or_else(|| path.to_path_buf(), |c| path.join(c));
@@ -67,8 +71,15 @@ fn remains(dir: &Path) -> Option<RootKind> {
 }
 
 /// The root below `path`, what it is, and notes about what lies beside it.
-pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, RootKind, Vec<String>)> {
+pub(super) fn find_root(
+    path: &Path,
+    chosen: Option<&Path>,
+    limits: &Limits,
+) -> Result<(PathBuf, RootKind, Vec<String>)> {
     let meta = std::fs::metadata(path).map_err(|e| Error::io(path, "open it", &e))?;
+    if meta.is_file() && is_dump(path, limits) {
+        return Ok((path.to_path_buf(), RootKind::Dumps, Vec::new()));
+    }
     if !meta.is_dir() {
         return Err(Error::new(ErrorKind::Unsupported, "this is neither a folder nor a regular file")
             .at(path)
@@ -83,8 +94,9 @@ pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, 
         }
         return match classify(&root)? {
             Some(kind) => Ok((root, kind, Vec::new())),
+            None if holds_dumps(&root, limits) => Ok((root, RootKind::Dumps, Vec::new())),
             None => {
-                Err(Error::new(ErrorKind::Missing, "--root names a folder without blocks, a log or a dataset")
+                Err(Error::new(ErrorKind::Missing, "--root names a folder without blocks, a log, a dataset or dumps")
                     .at(&root))
             }
         };
@@ -97,12 +109,13 @@ pub(super) fn find_root(path: &Path, chosen: Option<&Path>) -> Result<(PathBuf, 
     search(path, path, 0, &mut folders, &mut roots)?;
     roots.sort();
     match roots.as_slice() {
+        [] if holds_dumps(path, limits) => Ok((path.to_path_buf(), RootKind::Dumps, Vec::new())),
         [] => Err(Error::new(
             ErrorKind::Missing,
             format!("no Prometheus data found here or in {folders} folders below"),
         )
         .at(path)
-        .hint("give a snapshot directory (…/snapshots/<name>), a data directory, a dataset (a folder with manifest.json), or one block (a folder with meta.json, index and chunks/)")),
+        .hint("give a snapshot directory (…/snapshots/<name>), a data directory, a dataset (a folder with manifest.json), one block (a folder with meta.json, index and chunks/), or text dumps")),
         [(rel, kind)] => {
             let note = format!("data found in {}", rel.display());
             Ok((path.join(rel), *kind, vec![note]))

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::archive::Limits;
 use crate::dataset::Dataset;
+use crate::dumps::{DumpOptions, Dumps, is_dump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
 use crate::head::{self, Head, HeadFiles, HeadOptions, ReplayRules};
@@ -50,6 +51,8 @@ pub struct OpenOptions {
     pub release: Option<PromVersion>,
     /// The most that an archive may cost, and where it is unpacked.
     pub archive: Limits,
+    /// How text dumps are read.
+    pub dumps: DumpOptions,
 }
 
 /// An opened SOURCE: the data of one server.
@@ -67,6 +70,8 @@ pub struct Source {
     pub heads: Vec<SourceHead>,
     /// Converted data: one per dataset.
     pub datasets: Vec<SourceDataset>,
+    /// Text dumps: one per file or folder of them.
+    pub dumps: Vec<SourceDumps>,
     /// Blocks on disk that a server does not serve, and why.
     pub shadowed: Vec<Shadowed>,
     /// What was lost or odd when opening.
@@ -105,6 +110,15 @@ pub struct SourceDataset {
     pub origin: usize,
 }
 
+/// Text dumps and the SOURCE that they came from.
+#[derive(Debug)]
+pub struct SourceDumps {
+    /// The dumps as read.
+    pub dumps: Dumps,
+    /// Position of its SOURCE among merged ones; 0 otherwise.
+    pub origin: usize,
+}
+
 /// A part of a source, which merging takes as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
@@ -116,6 +130,8 @@ pub enum Part {
     Late(usize),
     /// Position in [`Source::datasets`].
     Dataset(usize),
+    /// Position in [`Source::dumps`].
+    Dumps(usize),
 }
 
 /// A block that is on disk and not served.
@@ -132,11 +148,15 @@ pub struct Shadowed {
 }
 
 impl Source {
-    /// Opens a snapshot directory, a data directory, a single block, or a folder or an archive that holds one of them.
+    /// Opens a snapshot directory, a data directory, a single block, a dataset, text dumps, or a folder or an archive that holds
+    /// one of them.
     ///
     /// Errs when there is no root, when there are several and `options.root` chooses none, or when the root cannot be
     /// listed. Damage inside a block is not an error but a loss.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Source> {
+        if path.is_file() && is_dump(path, &options.archive) {
+            return Source::open_folder(path, options).map(|(source, _)| source);
+        }
         match archived::open(path, options)? {
             Some(source) => Ok(source),
             None => Source::open_folder(path, options).map(|(source, _)| source),
@@ -144,13 +164,13 @@ impl Source {
     }
 
     fn open_folder(path: &Path, options: &OpenOptions) -> Result<(Source, RootKind)> {
-        let (root, kind, notes) = discover::find_root(path, options.root.as_deref())?;
+        let (root, kind, notes) = discover::find_root(path, options.root.as_deref(), &options.archive)?;
         let mut ledger = Ledger { notes, ..Ledger::default() };
         let name = source_name(path);
         let dirs = match kind {
             RootKind::Block => vec![(root.clone(), String::new())],
             RootKind::Tsdb => block_dirs(&root)?,
-            RootKind::Dataset => Vec::new(),
+            RootKind::Dataset | RootKind::Dumps => Vec::new(),
         };
         let (mut metas, mut unnamed) = (Vec::new(), Vec::new());
         for (dir, rel) in dirs {
@@ -191,6 +211,7 @@ impl Source {
             blocks,
             heads: Vec::new(),
             datasets: Vec::new(),
+            dumps: Vec::new(),
             shadowed: Vec::new(),
             ledger,
             archives: Vec::new(),
@@ -206,6 +227,11 @@ impl Source {
             let dataset = Dataset::open(&root)?;
             let rules = ReplayRules::of(options.release.unwrap_or(NEWEST));
             source.datasets.push(SourceDataset { dataset, rules, origin: 0 });
+            return Ok((source, kind));
+        }
+        if kind == RootKind::Dumps {
+            let dumps = Dumps::open(&root, &options.dumps, options.release.unwrap_or(NEWEST), &options.archive)?;
+            source.dumps.push(SourceDumps { dumps, origin: 0 });
             return Ok((source, kind));
         }
         if source.blocks.is_empty() && source.heads.is_empty() && source.ledger.losses.is_empty() {
@@ -228,6 +254,7 @@ impl Source {
             blocks: Vec::new(),
             heads: Vec::new(),
             datasets: Vec::new(),
+            dumps: Vec::new(),
             shadowed: Vec::new(),
             ledger: Ledger::default(),
             archives: Vec::new(),
@@ -247,10 +274,14 @@ impl Source {
                 for h in &mut source.heads {
                     h.head.put_below(&source.name);
                 }
+                for d in &mut source.dumps {
+                    d.dumps.put_below(&source.name);
+                }
             }
             merged.blocks.extend(source.blocks.into_iter().map(|b| SourceBlock { origin, ..b }));
             merged.heads.extend(source.heads.into_iter().map(|h| SourceHead { origin, ..h }));
             merged.datasets.extend(source.datasets.into_iter().map(|d| SourceDataset { origin, ..d }));
+            merged.dumps.extend(source.dumps.into_iter().map(|d| SourceDumps { origin, ..d }));
             merged.shadowed.append(&mut source.shadowed);
             merged.ledger.absorb(source.ledger);
         }
@@ -314,6 +345,9 @@ impl Source {
         for d in &mut self.datasets {
             d.rules = rules;
         }
+        for d in std::mem::take(&mut self.dumps) {
+            self.dumps.push(SourceDumps { dumps: d.dumps.follow(version)?, ..d });
+        }
         Ok(self)
     }
 
@@ -324,9 +358,10 @@ impl Source {
             [Some(Part::Head(i)), h.head.rules().late_apart.then_some(Part::Late(i))].into_iter().flatten()
         });
         let datasets = (0..self.datasets.len()).map(Part::Dataset);
+        let others = datasets.chain((0..self.dumps.len()).map(Part::Dumps));
         match self.heads.first().is_some_and(|h| h.head.rules().head_first) {
-            true => heads.chain(blocks).chain(datasets).collect(),
-            false => blocks.chain(heads).chain(datasets).collect(),
+            true => heads.chain(blocks).chain(others).collect(),
+            false => blocks.chain(heads).chain(others).collect(),
         }
     }
 
@@ -364,6 +399,7 @@ impl Source {
     pub fn depends_on_release(&self) -> bool {
         self.heads.iter().any(|h| h.head.depends_on_release)
             || self.datasets.iter().any(|d| d.dataset.manifest.depends_on_release)
+            || self.dumps.iter().any(|d| d.dumps.depends_on_release)
     }
 
     /// Puts blocks in merge order and leaves out what a server deletes: parents of a loadable block and blocks marked
@@ -475,7 +511,8 @@ impl Source {
         let heads = self.heads.iter().filter_map(|h| h.head.interval());
         let datasets = self.datasets.iter().filter_map(|d| d.dataset.manifest.covered_ms);
         let datasets = datasets.map(|(start, end)| Interval::new(start, end));
-        spans().chain(heads).chain(datasets).reduce(Interval::hull)
+        let dumps = self.dumps.iter().filter_map(|d| d.dumps.interval());
+        spans().chain(heads).chain(datasets).chain(dumps).reduce(Interval::hull)
     }
 
     /// Lets the system take back the memory of mapped segments, which are read again when they are needed.
@@ -494,6 +531,9 @@ impl Source {
         }
         for d in &self.datasets {
             all.absorb(d.dataset.opening.clone());
+        }
+        for d in &self.dumps {
+            all.absorb(d.dumps.opening.clone());
         }
         all.settle();
         all

@@ -1,16 +1,18 @@
 //! What a source consists of, with digests, so that an answer names its evidence.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Archive, Source, SourceBlock, SourceDataset, digest};
+use super::{Archive, Source, SourceBlock, SourceDataset, SourceDumps, digest};
 use crate::dataset::MANIFEST;
 use crate::error::{Error, Result};
+use crate::time::rfc3339;
 
 impl Source {
-    /// `{name, root, blocks[], logs[]}`, and `datasets[]` where there are some; `all_digests` adds the SHA-256 of every file,
+    /// `{name, root, blocks[], logs[]}`, and `datasets[]` or `dumps[]` where there are some; `all_digests` adds the SHA-256 of every file,
     /// and of the archives that held them.
     pub fn describe(&self, all_digests: bool) -> Result<Value> {
         let blocks: Result<Vec<Value>> = self.blocks.par_iter().map(|b| block(b, all_digests)).collect();
@@ -32,6 +34,10 @@ impl Source {
         if !self.datasets.is_empty() {
             let datasets: Result<Vec<Value>> = self.datasets.iter().map(dataset).collect();
             document["datasets"] = datasets?.into();
+        }
+        if !self.dumps.is_empty() {
+            let dumps: Result<Vec<Value>> = self.dumps.iter().map(|d| dumps(d, all_digests)).collect();
+            document["dumps"] = dumps?.into();
         }
         if all_digests && !self.archives.is_empty() {
             let archives: Result<Vec<Value>> = self.archives.iter().map(archive).collect();
@@ -62,6 +68,38 @@ fn dataset(d: &SourceDataset) -> Result<Value> {
     let manifests: Result<Vec<Value>> = d.dataset.folders.iter().map(manifest).collect();
     let of = &d.dataset.manifest;
     Ok(json!({"dataset_id": of.dataset_id, "manifests": manifests?, "converted_from": of.source}))
+}
+
+/// How many files, of which times; each of them with all that was assumed about it where digests are asked for.
+fn dumps(d: &SourceDumps, all_digests: bool) -> Result<Value> {
+    let files = &d.dumps.files;
+    let mut times: BTreeMap<&str, u64> = BTreeMap::new();
+    for f in files {
+        *times.entry(f.time_from.unwrap_or("timestamps")).or_default() += 1;
+    }
+    let bytes: u64 = files.iter().map(|f| f.bytes).sum();
+    let mut entry = json!({"files": files.len(), "bytes": bytes, "times_from": times, "evaluated": d.dumps.evaluated});
+    if all_digests {
+        let list: Result<Vec<Value>> = files
+            .par_iter()
+            .map(|f| {
+                let sha256 = digest::sha256_file(&f.path)?;
+                Ok(json!({
+                    "path": f.rel,
+                    "bytes": f.bytes,
+                    "sha256": sha256,
+                    "form": f.form,
+                    "time": f.time_ms.map(rfc3339),
+                    "time_from": f.time_from,
+                    "labels": f.labels.to_json(),
+                    "scrapes": f.scrapes,
+                    "samples": f.samples,
+                }))
+            })
+            .collect();
+        entry["list"] = list?.into();
+    }
+    Ok(entry)
 }
 
 fn archive(archive: &Archive) -> Result<Value> {

@@ -83,7 +83,8 @@ pub fn metric_names(source: &Source) -> BTreeSet<String> {
     }
     let in_heads = source.heads.iter().flat_map(|h| &h.head.series).map(|s| &s.labels);
     let in_datasets = source.datasets.iter().flat_map(|d| &d.dataset.series).map(|s| &s.record.labels);
-    names.extend(in_heads.chain(in_datasets).map(|labels| labels.get_text("__name__")));
+    let in_dumps = source.dumps.iter().flat_map(|d| &d.dumps.series).map(|s| &s.labels);
+    names.extend(in_heads.chain(in_datasets).chain(in_dumps).map(|labels| labels.get_text("__name__")));
     names
 }
 

@@ -52,6 +52,8 @@ pub struct Inventory {
     pub heads: Vec<PartAccount>,
     /// In the order of [`Source::datasets`].
     pub datasets: Vec<PartAccount>,
+    /// In the order of [`Source::dumps`].
+    pub dumps: Vec<PartAccount>,
     /// Metrics, the largest first.
     pub metrics: Vec<MetricSize>,
     /// Series over all blocks, each label set once.
@@ -88,6 +90,7 @@ impl PartAccount {
             Part::Block(i) => parts.blocks.get_mut(i),
             Part::Head(i) | Part::Late(i) => parts.heads.get_mut(i),
             Part::Dataset(i) => parts.datasets.get_mut(i),
+            Part::Dumps(i) => parts.dumps.get_mut(i),
         }
     }
 }
@@ -96,6 +99,7 @@ struct Parts {
     blocks: Vec<PartAccount>,
     heads: Vec<PartAccount>,
     datasets: Vec<PartAccount>,
+    dumps: Vec<PartAccount>,
 }
 
 /// Reads all of `source`, in batches of series; memory holds the series' labels and one batch's samples.
@@ -108,6 +112,7 @@ pub fn take(source: &Source) -> Inventory {
         blocks: (0..source.blocks.len()).map(|i| PartAccount::new(Part::Block(i))).collect(),
         heads: (0..source.heads.len()).map(|i| PartAccount::new(Part::Head(i))).collect(),
         datasets: (0..source.datasets.len()).map(|i| PartAccount::new(Part::Dataset(i))).collect(),
+        dumps: (0..source.dumps.len()).map(|i| PartAccount::new(Part::Dumps(i))).collect(),
     };
     let mut metrics: BTreeMap<String, MetricSize> = BTreeMap::new();
     let (mut served, mut histograms) = (0, 0);
@@ -150,9 +155,9 @@ pub fn take(source: &Source) -> Inventory {
         ledger.absorb(batch.ledger);
         Ok::<(), std::convert::Infallible>(())
     });
-    let Parts { mut blocks, heads, datasets } = parts;
+    let Parts { mut blocks, heads, datasets, dumps } = parts;
     let in_blocks: u64 = blocks.iter().flat_map(|b| b.count.encodings.values()).map(|e| e.samples).sum();
-    let in_datasets: u64 = datasets.iter().map(|d| d.count.floats + d.count.histograms).sum();
+    let beside: u64 = datasets.iter().chain(&dumps).map(|d| d.count.floats + d.count.histograms).sum();
     for (b, account) in source.blocks.iter().zip(&mut blocks) {
         if b.block.index.is_some() {
             account.disagreements = disagreements(&b.block, account);
@@ -168,7 +173,8 @@ pub fn take(source: &Source) -> Inventory {
         blocks,
         heads,
         datasets,
-        physical: in_blocks + in_datasets + physical_beside_blocks(source),
+        dumps,
+        physical: in_blocks + beside + physical_beside_blocks(source),
         metrics,
         series: selection.series.len() as u64,
         served,
@@ -186,7 +192,7 @@ fn chunks(source: &Source, member: &Member) -> u64 {
             let series = source.heads.get(*head).and_then(|h| h.head.series.get(*position));
             series.map_or(0, |s| (s.chunks.len() + s.late_chunks.len()) as u64)
         }
-        Member::Dataset { .. } => 0,
+        Member::Dataset { .. } | Member::Dumps { .. } => 0,
     }
 }
 

@@ -119,13 +119,16 @@ impl Targets {
         // The scrape interval and the first scrape are facts about all of the data, so that every window of a source
         // sees the same; only what the window needs is kept.
         let chosen: Vec<MergedSeries> = wanted.iter().filter_map(|i| found.series.get(*i)).cloned().collect();
+        // Evaluations at even steps repeat a sample for up to 5 minutes: nothing says when there was a scrape.
+        let evaluated = source.dumps.iter().any(|d| d.dumps.evaluated);
+        let spacing = |ts: &[TimestampMs]| most_frequent_spacing(ts).filter(|_| !evaluated);
         let target = |mut up: LoadedSeries| {
             let mut target = Target {
                 labels: up.labels.without_name(),
                 has_up: true,
                 first_up_ms: up.samples.iter().find(|(_, b)| f64::from_bits(*b) == 1.0).map(|(t, _)| t),
                 has_stale_markers: up.samples.bits.iter().any(|b| is_stale(*b)),
-                interval_ms: interval.or_else(|| most_frequent_spacing(&up.samples.ts)),
+                interval_ms: interval.or_else(|| spacing(&up.samples.ts)),
                 ..Target::default()
             };
             keep_for_window(&mut up.samples, history.min(span.start), span.end);
@@ -139,7 +142,7 @@ impl Targets {
             Ok::<(), std::convert::Infallible>(())
         });
         if all.targets.is_empty() {
-            all.targets = from_selected(selected, interval);
+            all.targets = from_selected(selected, interval, spacing);
         }
         all.targets.sort_by(|a, b| a.labels.cmp(&b.labels));
         all.by_id = index_by_id(all.targets.iter().map(|t| &t.labels));
@@ -197,17 +200,18 @@ fn keep_for_window(up: &mut Samples, start: TimestampMs, end: TimestampMs) {
 }
 
 /// Without `up`, the selected series of one job and instance stand for their target's scrapes.
-fn from_selected(selected: &[&LoadedSeries], interval: Option<DurationMs>) -> Vec<Target> {
+fn from_selected(
+    selected: &[&LoadedSeries],
+    interval: Option<DurationMs>,
+    spacing: impl Fn(&[TimestampMs]) -> Option<DurationMs>,
+) -> Vec<Target> {
     let mut targets: BTreeMap<TargetId, Target> = BTreeMap::new();
     for s in selected {
         let target = targets.entry(TargetId::of(&s.labels)).or_default();
         target.labels = s.labels.filtered(|n| n == b"job" || n == b"instance");
         target.up = merge_times(std::mem::take(&mut target.up), live_only(&s.samples));
     }
-    targets
-        .into_values()
-        .map(|t| Target { interval_ms: interval.or_else(|| most_frequent_spacing(&t.up.ts)), ..t })
-        .collect()
+    targets.into_values().map(|t| Target { interval_ms: interval.or_else(|| spacing(&t.up.ts)), ..t }).collect()
 }
 
 fn index_by_id<'a>(labels: impl Iterator<Item = &'a Labels>) -> BTreeMap<TargetId, Vec<usize>> {

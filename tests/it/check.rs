@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use promproof::archive::Limits;
 use promproof::check::{Checked, FileVerdict, Finding, State, check};
 use promproof::labels::Labels;
 use promproof::raw::{ReadMode, crc32c};
@@ -21,7 +22,7 @@ use crate::cli::{copy_tree, golden, json, p, run, run_in, status, text, tree};
 use crate::support::{fixtures, folders};
 
 fn checked(dir: &Path) -> Checked {
-    check(&locate(dir, None).unwrap(), ReadMode::Map).unwrap()
+    check(&locate(dir, None, &Limits::default()).unwrap(), ReadMode::Map, &Limits::default()).unwrap()
 }
 
 fn bad(checked: &Checked) -> Vec<&str> {

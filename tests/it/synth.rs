@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use promproof::archive::Limits;
 use promproof::check::{State, check};
 use promproof::labels::Labels;
 use promproof::promql::{PromVersion, Window};
@@ -226,8 +227,8 @@ fn every_sample_is_read_back_and_follows_its_target() {
     for seed in 1..=3 {
         let spec = spec(seed);
         let Set { dir, truth, source } = make(&spec);
-        let place = locate(&dir.path().join("snapshot"), None).unwrap();
-        let checked = check(&place, ReadMode::Map).unwrap();
+        let place = locate(&dir.path().join("snapshot"), None, &Limits::default()).unwrap();
+        let checked = check(&place, ReadMode::Map, &Limits::default()).unwrap();
         assert_eq!(checked.count(State::Bad) + checked.count(State::Noted), 0, "every rule of every file holds");
         let all = everything(&source);
         let read: usize = all.values().map(Samples::len).sum();

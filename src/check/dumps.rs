@@ -1,0 +1,186 @@
+//! Text dumps: every line that is not understood, and every sample that another parser reads otherwise.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::findings::{FileKind, FileVerdict, Finding};
+use super::tree::{self, Entry, Is};
+use crate::dumps::{self, Content, Found, MANIFEST};
+use crate::error::{ErrorKind, Result, plain_io};
+use crate::scrape::{CrossCheck, Dialect, Event, Fault, FaultKind, Form, Reader, read_answer};
+
+/// Checks the dumps in `root`, a folder or a file.
+pub(super) fn walk(root: &Path, max_zstd_window: u64, out: &mut Vec<FileVerdict>) -> Result<()> {
+    let found: BTreeMap<String, Found> = dumps::files(root)?.into_iter().map(|f| (f.rel.clone(), f)).collect();
+    let mut others = Vec::new();
+    if root.is_dir() {
+        let folder = Entry { name: String::new(), rel: String::new(), path: root.to_path_buf(), is: Is::Folder };
+        tree::others(folder, None, &mut others);
+    }
+    for mut verdict in others.into_iter().filter(|v| !found.contains_key(&v.file)) {
+        if verdict.bytes.is_some() {
+            verdict.push(Finding::note("file", "a hidden file or a link", "none: it is not read as a dump"));
+        }
+        out.push(verdict);
+    }
+    out.par_extend(found.par_iter().map(|(_, found)| file(found, max_zstd_window)));
+    Ok(())
+}
+
+fn file(found: &Found, max_zstd_window: u64) -> FileVerdict {
+    let verdict = |kind| FileVerdict::new(found.rel.clone(), kind, Some(found.bytes));
+    if found.rel.rsplit('/').next() == Some(MANIFEST) {
+        let mut verdict = verdict(FileKind::Manifest);
+        match dumps::manifest_entries(&found.path) {
+            Ok(entries) => verdict.count("files", entries),
+            Err(e) => verdict.push(Finding::bad(
+                e.kind(),
+                "manifest",
+                "a list of files with times and labels",
+                e.message(),
+                "the dumps cannot be opened",
+            )),
+        }
+        return verdict;
+    }
+    let opened = match dumps::open(&found.path, max_zstd_window) {
+        Ok(opened) => opened,
+        Err(e) => {
+            let mut verdict = verdict(FileKind::Dump);
+            verdict.push(Finding::unreadable(&e, "the dumps cannot be opened"));
+            return verdict;
+        }
+    };
+    match opened.content {
+        Content::Dump(sniffed) => {
+            let mut verdict = verdict(FileKind::Dump);
+            match sniffed.form {
+                Form::Text(dialect) => {
+                    lines(Reader::new(opened.bytes, dialect).crlf(sniffed.crlf), dialect, &mut verdict);
+                }
+                _ => answer(opened.bytes, &mut verdict),
+            }
+            if sniffed.crlf {
+                let effect = "none: they are read as line breaks; a server would refuse them";
+                verdict.push(Finding::note("line ends", "CR LF", effect));
+            }
+            verdict
+        }
+        Content::Other(what) if dumps::is_dump_name(&found.rel) => {
+            let mut verdict = verdict(FileKind::Dump);
+            let effect = "nothing of it is in any answer";
+            verdict.push(Finding::bad(ErrorKind::Unsupported, "file", "a dump, as its name says", what, effect));
+            verdict
+        }
+        Content::Empty if dumps::is_dump_name(&found.rel) => {
+            let mut verdict = verdict(FileKind::Dump);
+            verdict.push(Finding::note("file", "empty", "the series of its target end there"));
+            verdict
+        }
+        Content::Empty | Content::Other(_) => verdict(FileKind::Other),
+    }
+}
+
+fn lines(mut reader: Reader<impl std::io::Read>, dialect: Dialect, verdict: &mut FileVerdict) {
+    let mut cross = CrossCheck::default();
+    let (mut samples, mut histograms) = (0u64, 0u64);
+    loop {
+        match reader.next_line() {
+            Ok(None) => break,
+            Ok(Some(line)) => {
+                match &line.event {
+                    Event::Sample(_) => samples += 1,
+                    Event::Histogram(_) => histograms += 1,
+                    Event::Fault(fault) => verdict.push(finding(fault, dialect)),
+                    _ => {}
+                }
+                if dialect == Dialect::Prometheus {
+                    cross.offer(&line);
+                }
+            }
+            Err(e) => {
+                let place = reader.place();
+                let part = format!("line {}", place.number);
+                let effect = "what stands behind it is in no answer";
+                let found = plain_io(&e);
+                let finding = Finding::bad(ErrorKind::Truncated, part, "it can be read to its end", found, effect);
+                verdict.push(finding.at(place.offset));
+                break;
+            }
+        }
+    }
+    verdict.count("samples", samples);
+    if histograms > 0 {
+        verdict.count("histograms", histograms);
+        let found = format!("{histograms} native histograms in text");
+        let effect = "they are not read, and each of their series is a loss";
+        verdict.push(Finding::bad(ErrorKind::Unsupported, "samples", "floats", found, effect));
+    }
+    if dialect == Dialect::Prometheus {
+        verdict.count("cross_checked", cross.compared);
+    }
+    for d in &cross.disagreements {
+        let found = format!("{} here, {} by prometheus-parse", d.ours, d.theirs);
+        let effect = "answers take what is read here; one of the two parsers is wrong, please report it";
+        let part = format!("line {}", d.place.number);
+        let finding = Finding::bad(ErrorKind::Malformed, part, "two parsers that agree", found, effect);
+        verdict.push(finding.at(d.place.offset));
+    }
+    let kept = cross.disagreements.len() as u64;
+    verdict.omitted += cross.differing.saturating_sub(kept);
+}
+
+fn finding(fault: &Fault, dialect: Dialect) -> Finding {
+    let part = format!("line {}, column {}", fault.line.number, fault.column);
+    let found = if fault.found.is_empty() { "the end of the line".to_owned() } else { format!("`{}`", fault.found) };
+    let offset = fault.offset();
+    match (fault.kind, dialect) {
+        (FaultKind::ByteOrderMark, _) => {
+            Finding::note(part, "a byte order mark", "none: it is skipped; a server would refuse the scrape").at(offset)
+        }
+        (FaultKind::AfterEof, _) => {
+            Finding::note(part, "something behind `# EOF`", "it is read as another exposition").at(offset)
+        }
+        (FaultKind::Unterminated, Dialect::Prometheus) => {
+            let effect = "the last sample is used, as a server does; its value may be cut";
+            Finding::note(part, "no line break at the end of the file", effect).at(offset)
+        }
+        (kind, _) => {
+            let error = fault.to_loss("").kind;
+            let effect = if fault.loses_line() {
+                "the line is in no answer; a server would have refused the whole scrape"
+            } else {
+                "what follows may be missing; a server would have refused the whole scrape"
+            };
+            Finding::bad(error, part, kind.expected(), found, effect).at(offset)
+        }
+    }
+}
+
+fn answer(bytes: impl std::io::Read, verdict: &mut FileVerdict) {
+    let (mut series, mut samples) = (0u64, 0u64);
+    let summary = read_answer(bytes, |s| {
+        series += 1;
+        samples += s.samples.len() as u64;
+    });
+    verdict.count("series", series);
+    verdict.count("samples", samples);
+    let effect = "what stands behind it is in no answer";
+    match summary {
+        Ok(s) if s.status != "success" => {
+            let found = s.error.unwrap_or(s.status);
+            verdict.push(Finding::bad(ErrorKind::Missing, "status", "success", found, "there is nothing in it"));
+        }
+        Ok(s) => {
+            for warning in s.warnings {
+                verdict.push(Finding::note("warnings", warning, "the server may have left something out"));
+            }
+        }
+        Err(fault) => {
+            let part = format!("line {}, column {}", fault.line, fault.column);
+            verdict.push(Finding::bad(ErrorKind::Malformed, part, "an answer of the query API", fault.message, effect));
+        }
+    }
+}
