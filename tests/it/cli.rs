@@ -480,6 +480,10 @@ fn documents_follow_their_schemas() {
         ("model-updates", vec!["model-updates", &a]),
         ("model-updates", vec!["model-updates", &b, "--switches", "nothing"]),
         ("inspect", vec!["inspect", &b, "--digests"]),
+        ("inspect", vec!["inspect", "dumps/20261123T135428.496Z.prom", "--digests", "--label", "*:job=a"]),
+        ("availability", vec!["availability", "dumps/dump.txt.zst", "--window", "1h", "--digests"]),
+        ("model-updates", vec!["model-updates", "dumps/federate.prom", "--digests"]),
+        ("check", vec!["check", "dumps/query-raw.json.zst"]),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{schema}.schema.json"));
         let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

@@ -19,6 +19,8 @@ mod damage;
 mod dataset;
 /// Generated data and the answers of real servers to it.
 mod differential;
+/// Text dumps as SOURCEs.
+mod dumps;
 /// Data directories with every sample that Prometheus reads from them.
 mod encodings;
 /// Evidence folders: what is collected, what is missing, what fails.
