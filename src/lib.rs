@@ -9,7 +9,7 @@
 //!     -> verdict -> report -> evidence -> cli
 //! ```
 //!
-//! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `scrape` (text dumps, from `raw`), `check` (every file by
+//! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `check` (every file by
 //! itself, from `source`) and `convert` (datasets, from `samples`).
 //!
 //! A room uses the rooms to its left and the flat files (`error`, `time`, `labels`, `selector`, `re2`, `sample`,

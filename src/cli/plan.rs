@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use crate::archive::Limits;
 use crate::cli::args::{
-    AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, LayoutArg, ModelUpdatesArgs, PartitionArg, ProgressMode,
-    ReportFormat, SynthArgs, VerdictMode, View, When, WindowArgs,
-    AnswersArg, AvailabilityArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg, ModelUpdatesArgs, PartitionArg,
-    ProgressMode, ReportFormat, SynthArgs, VerdictMode, When, WindowArgs,
+    AnswersArg, AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg, ModelUpdatesArgs,
+    PartitionArg, ProgressMode, ReportFormat, SynthArgs, VerdictMode, View, When, WindowArgs,
 };
 use crate::cli::output::keep_out_of;
 use crate::cli::progress::Shown;

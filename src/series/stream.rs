@@ -212,7 +212,6 @@ impl<'w> Merged<'w> {
                 (s.record.labels.clone(), Member::Dataset { dataset, position, pieces })
             })));
         }
-        let accepted = |part: Sorted<'w>| -> Sorted<'w> { Box::new(part.filter(|(labels, _)| walk.accepts(labels))) };
         for (dumps, d) in source.dumps.iter().enumerate() {
             let series = d.dumps.series.iter().enumerate();
             parts.push(Box::new(
@@ -221,10 +220,7 @@ impl<'w> Merged<'w> {
                 }),
             ));
         }
-        let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
-        let accepted = |part: Box<dyn Iterator<Item = (Labels, Member)> + 'w>| {
-            Box::new(part.filter(|(labels, _)| walk.accepts(labels))) as Box<dyn Iterator<Item = (Labels, Member)> + 'w>
-        };
+        let accepted = |part: Sorted<'w>| -> Sorted<'w> { Box::new(part.filter(|(labels, _)| walk.accepts(labels))) };
         let parts: Vec<_> = parts.into_iter().map(accepted).collect();
         let rank = source.merge_order().into_iter().enumerate().map(|(i, p)| (p, i)).collect();
         let mut merged = Merged { heads: BinaryHeap::new(), rank, parts };
