@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::selector::Selector;
 use crate::source::Source;
 
+/// Threads that compute digests beside those that convert.
+const DIGEST_THREADS: usize = 2;
+
 /// What a dataset was made of.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
@@ -37,7 +40,13 @@ impl<'scope> Identity<'scope> {
         options: &'env Options,
     ) -> Identity<'scope> {
         let digests = move || -> Result<Known> {
-            let description = anonymous(source.describe(true)?);
+            // Threads of its own: those that convert may all be waiting for the id.
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(DIGEST_THREADS).build();
+            let description = match threads {
+                Ok(threads) => threads.install(|| source.describe(true)),
+                Err(e) => Err(Error::new(ErrorKind::Io, format!("no thread can be started: {e}"))),
+            };
+            let description = anonymous(description?);
             let dataset_id = dataset_id(&description, options);
             Ok(Known { description, dataset_id })
         };

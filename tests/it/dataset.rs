@@ -590,3 +590,19 @@ fn raw_rows(file: &Path) -> Vec<[String; 4]> {
     }
     out
 }
+
+/// A conversion waits for the source's digests where a file ends; they once waited for the same threads.
+#[test]
+fn conversions_on_every_thread_of_a_pool_do_not_wait_for_each_other() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let sizes: Vec<u64> = pool.install(|| {
+        (0..8)
+            .into_par_iter()
+            .map(|_| {
+                let dir = TempDir::new().unwrap();
+                converted(&open(&shipped(), "auto"), &options(Layout::Compact), dir.path()).bytes
+            })
+            .collect()
+    });
+    assert!(sizes.iter().all(|s| *s == sizes[0] && *s > 0));
+}
