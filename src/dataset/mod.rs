@@ -25,7 +25,7 @@ mod series;
 pub use histograms::HistogramWriter;
 pub use manifest::{DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, LossEntry, MANIFEST, Manifest, Shard};
 pub use part::SampleWriter;
-pub use read::{Dataset, Folder, Group, SeriesRow, decode_unverified};
+pub use read::{Dataset, Folder, Group, SeriesRow};
 pub use samples::{SampleEncoder, SampleGroup, SampleRows};
 pub use series::{LabelColumns, SeriesRecord, SeriesWriter};
 

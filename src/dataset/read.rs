@@ -641,22 +641,6 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(gave_up)
 }
 
-/// Decodes a file of samples by what it says of itself, nothing verified: for fuzzing. Gives the number of rows.
-pub fn decode_unverified(bytes: &[u8]) -> Option<u64> {
-    let piece = Arc::new(Piece { from: 0, bytes: Bytes::copy_from_slice(bytes) });
-    let footer = guarded(|| footer_of(&piece)).ok()?;
-    let mut rows = 0;
-    for group in 0..footer.num_row_groups() {
-        let wanted: Vec<i64> = (0..64).collect();
-        let decoded = guarded(|| {
-            check_group(&footer, group)?;
-            decode_group(&piece, &footer, group, &wanted).map_err(damaged)
-        });
-        rows += decoded.ok()?.iter().map(|(_, run)| run.len() as u64).sum::<u64>();
-    }
-    Some(rows)
-}
-
 fn footer_of(tail: &Piece) -> Result<ParquetMetaData, Damage> {
     ParquetMetaDataReader::new()
         .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Optional)

@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot archive head exposition dataset; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive head exposition; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -137,14 +137,3 @@ http_requests_total{code=~"2..",job="api"}
 a:b{x!~'\u00e9|`',y="\x41\101\n"}
 x{a=~"(a|b)*[c-f]{2,3}",b=`raw\d`,}
 END
-
-# Files of samples in both layouts, where the command has been built.
-promproof=$here/../../target/release/promproof
-if [ -x "$promproof" ]; then
-  for layout in simple compact; do
-    "$promproof" convert "$here/../../fixtures/servers/live-3.16-xor2/data" -o "$corpus/made-$layout" --layout $layout \
-      --match '{__name__=~"up|model_.*"}' -q || [ -d "$corpus/made-$layout" ]
-    cp "$corpus/made-$layout/samples/part-00000.parquet" "$corpus/dataset/$layout"
-    rm -r "$corpus/made-$layout"
-  done
-fi
