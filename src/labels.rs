@@ -123,7 +123,8 @@ fn is_metric_identifier(name: &[u8]) -> bool {
         && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_' || *b == b':')
 }
 
-fn is_label_identifier(name: &[u8]) -> bool {
+/// Whether a name is letters, digits and `_`, and does not begin with a digit.
+pub fn is_label_identifier(name: &[u8]) -> bool {
     is_metric_identifier(name) && !name.contains(&b':')
 }
 

@@ -11,7 +11,7 @@ use crate::cli::output::Output;
 use crate::cli::plan::{self, Common};
 use crate::error::{Error, Result};
 use crate::head::Physical;
-use crate::labels::{Labels, printable};
+use crate::labels::{Labels, is_label_identifier, printable};
 use crate::loss::Ledger;
 use crate::promql::format_shortest;
 use crate::report::histogram;
@@ -236,9 +236,11 @@ fn promtool_labels(labels: &Labels) -> String {
     let pairs: Vec<String> = labels
         .iter()
         .map(|l| {
-            let plain = l.name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
-                && l.name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-            let name = if plain { String::from_utf8_lossy(&l.name).into_owned() } else { go_quote(&l.name) };
+            let name = if is_label_identifier(&l.name) {
+                String::from_utf8_lossy(&l.name).into_owned()
+            } else {
+                go_quote(&l.name)
+            };
             format!("{name}={}", go_quote(&l.value))
         })
         .collect();

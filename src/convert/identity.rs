@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Options;
 use crate::dataset::FORMAT_VERSION;
 use crate::error::{Error, ErrorKind, Result};
+use crate::raw::hex;
 use crate::selector::Selector;
 use crate::source::Source;
 
@@ -91,5 +92,5 @@ fn dataset_id(description: &Value, options: &Options) -> String {
         "semantics": options.semantics,
         "shards": options.shard.map(|(_, count)| count),
     });
-    Sha256::digest(identity.to_string().as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(identity.to_string().as_bytes()))
 }

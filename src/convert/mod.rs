@@ -151,15 +151,13 @@ fn within_datasets(source: &Source, options: &Options) -> Result<Options> {
 
 /// Writes the table of series, and gives every loss the id of its series.
 fn write_series(job: &samples::Job<'_>, accounts: &Accounts) -> Result<(FileEntry, Vec<LossEntry>)> {
-    let (first, end) = job.survey.shard;
     let folder = job.dir.join("series");
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make it", &e))?;
     let path = "series/part-00000.parquet".to_owned();
     let mut writer = SeriesWriter::create(job.dir, path, &job.survey.columns)?;
     let mut ids: BTreeMap<&Labels, Option<i64>> = BTreeMap::new();
     ids.extend(accounts.ledger.losses.iter().filter_map(|l| Some((l.series.as_ref()?, None))));
-    let of_shard = job.walk.iter().skip(first as usize).take((end - first).max(0) as usize);
-    for (id, series) in (first..).zip(of_shard) {
+    for (id, series) in job.series() {
         if let Some(place) = ids.get_mut(&series.labels) {
             *place = Some(id);
         }

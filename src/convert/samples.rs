@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use parquet::errors::ParquetError;
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Found};
@@ -61,6 +62,12 @@ pub(super) struct Done {
 type Encoders = Mutex<Vec<(SampleEncoder, SampleRows)>>;
 
 impl Job<'_> {
+    /// The series of the shard with their ids.
+    pub(super) fn series(&self) -> impl Iterator<Item = (i64, MergedSeries)> {
+        let (first, end) = self.survey.shard;
+        (first..end).zip(self.walk.iter().skip(first as usize))
+    }
+
     /// Writes all samples and histograms.
     pub(super) fn run(&self, opening: Ledger) -> Result<(Vec<FileEntry>, Accounts)> {
         if let Some(everything) = self.everything {
@@ -145,9 +152,8 @@ impl Job<'_> {
         out: &mut Parts<'_>,
         accounts: &mut Accounts,
     ) -> Result<()> {
-        let (first, end) = self.survey.shard;
-        let of_shard = self.walk.iter().skip(first as usize).take((end - first).max(0) as usize);
-        let series = of_shard.map(|mut s| {
+        let first = self.survey.shard.0;
+        let series = self.series().map(|(_, mut s)| {
             s.members.retain(|m| !without.contains(&m.part()));
             s
         });
@@ -190,6 +196,11 @@ impl Job<'_> {
     }
 }
 
+/// The error for samples that parquet refused.
+pub(super) fn refused(e: &ParquetError) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot encode samples: {e}"))
+}
+
 /// Loads and encodes the series of one task.
 fn do_task(
     job: &Job<'_>,
@@ -200,10 +211,9 @@ fn do_task(
     encoders: &Encoders,
 ) -> Result<Done> {
     let idle = encoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let refused = |e: parquet::errors::ParquetError| Error::new(ErrorKind::Io, format!("cannot encode samples: {e}"));
     let (mut encoder, mut rows) = match idle {
         Some(idle) => idle,
-        None => (SampleEncoder::new(job.options.layout).map_err(refused)?, SampleRows::default()),
+        None => (SampleEncoder::new(job.options.layout).map_err(|e| refused(&e))?, SampleRows::default()),
     };
     let mut done = Done::default();
     for at in task.from..task.to {
@@ -220,14 +230,14 @@ fn do_task(
             rows.push(id, &loaded.samples, from..to);
             from = to;
             if rows.len() >= 2 * GROUP_ROWS {
-                done.groups.push(encoder.encode(&rows).map_err(refused)?);
+                done.groups.push(encoder.encode(&rows).map_err(|e| refused(&e))?);
                 rows.clear();
             }
         }
         done.rows += loaded.samples.len() as u64;
     }
     if !rows.is_empty() {
-        done.groups.push(encoder.encode(&rows).map_err(refused)?);
+        done.groups.push(encoder.encode(&rows).map_err(|e| refused(&e))?);
         rows.clear();
     }
     encoders.lock().unwrap_or_else(PoisonError::into_inner).push((encoder, rows));

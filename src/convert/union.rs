@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::accounts::Found;
-use super::samples::{Done, Job};
+use super::samples::{Done, Job, refused};
 use super::tasks::GROUP_ROWS;
 use crate::dataset::{SampleEncoder, SampleRows};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::head::Physical;
 use crate::labels::Labels;
 use crate::loss::Ledger;
@@ -54,12 +54,9 @@ impl Everything {
         ledger: &mut Ledger,
         mut write: impl FnMut(Done) -> Result<()>,
     ) -> Result<()> {
-        let refused =
-            |e: parquet::errors::ParquetError| Error::new(ErrorKind::Io, format!("cannot encode samples: {e}"));
-        let mut encoder = SampleEncoder::new(job.options.layout).map_err(refused)?;
-        let (first, end) = job.survey.shard;
-        let sizes = self.sizes.iter().skip(first as usize);
-        let mut series = (first..end).zip(job.walk.iter().skip(first as usize)).zip(sizes).peekable();
+        let mut encoder = SampleEncoder::new(job.options.layout).map_err(|e| refused(&e))?;
+        let sizes = self.sizes.iter().skip(job.survey.shard.0 as usize);
+        let mut series = job.series().zip(sizes).peekable();
         let room = job.options.memory_limit / 2 / SAMPLE_BYTES;
         while series.peek().is_some() {
             let mut batch: BTreeMap<Labels, i64> = BTreeMap::new();
@@ -73,7 +70,7 @@ impl Everything {
             let everything: [&[Matcher]; 1] = [&[]];
             for found in physical(job.source, &everything, &|labels| batch.contains_key(labels), ledger)? {
                 let Some(id) = batch.get(&found.labels) else { continue };
-                write(encode(job, *id, found, &mut encoder).map_err(refused)?)?;
+                write(encode(job, *id, found, &mut encoder).map_err(|e| refused(&e))?)?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! Counts are doubles in every row, so that engines see one type; where an integer count is no double, all of them stand in
 //! `integers`, too.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,20 +13,17 @@ use arrow::array::{
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMillisecondType,
 };
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 
 use super::manifest::FileEntry;
-use super::part::{Cover, HashedFile, belongs_to, properties, write_error};
+use super::part::{Batched, TableWriter};
 use super::series::utc_ms;
 use crate::error::Result;
 use crate::sample::STALE_NAN_BITS;
 use crate::time::Interval;
 use crate::tsdb::chunkenc::histogram::{Counts, HistogramSample, Layout, ResetHint, Span};
 
-/// Histograms in one row group, and in one batch on the way there.
-const GROUP_ROWS: usize = 1 << 16;
+/// Histograms in one batch on the way to a row group.
 const BATCH_ROWS: usize = 1 << 10;
 
 fn schema() -> SchemaRef {
@@ -227,6 +224,12 @@ impl Rows {
         self.origins.append_option(origin);
         self.len += 1;
     }
+}
+
+impl Batched for Rows {
+    fn len(&self) -> usize {
+        self.len
+    }
 
     fn finish(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ParquetError> {
         self.len = 0;
@@ -257,47 +260,23 @@ impl Rows {
 }
 
 /// Writes `histograms/part-NNNNN.parquet`.
-pub struct HistogramWriter {
-    path: PathBuf,
-    rel: String,
-    schema: SchemaRef,
-    writer: ArrowWriter<HashedFile>,
-    rows: Rows,
-    written: u64,
-    cover: Cover,
-}
+pub struct HistogramWriter(TableWriter<Rows>);
 
 impl HistogramWriter {
     /// Creates `rel` below the dataset's folder `dir`.
     pub fn create(dir: &Path, rel: String) -> Result<HistogramWriter> {
-        let path = dir.join(&rel);
-        let schema = schema();
-        let properties = properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(HashedFile::create(&path)?, schema.clone(), options)
-            .map_err(|e| write_error(&path, &e))?;
-        Ok(HistogramWriter { path, rel, schema, writer, rows: Rows::new(), written: 0, cover: Cover::default() })
+        Ok(HistogramWriter(TableWriter::create(dir, rel, schema(), Rows::new(), BATCH_ROWS)?))
     }
 
     /// Appends a histogram of a series that does not come before the last one; `origin` in the union view.
     pub fn push(&mut self, series: i64, sample: &HistogramSample, origin: Option<&str>) -> Result<()> {
-        self.rows.push(series, sample, origin);
-        self.written += 1;
-        self.cover.add(Some((series, series)), Some(Interval::new(sample.t_ms, sample.t_ms)));
-        if self.rows.len == BATCH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let batch = self.rows.finish(&self.schema);
-        batch.and_then(|batch| self.writer.write(&batch)).map_err(|e| write_error(&self.path, &e))
+        let time = Interval::new(sample.t_ms, sample.t_ms);
+        self.0.push(series, Some(time), |rows| rows.push(series, sample, origin))
     }
 
     /// Writes the footer, with the id of the dataset, and closes the file.
-    pub fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
-        self.flush()?;
-        self.writer.append_key_value_metadata(belongs_to(dataset_id));
-        let file = self.writer.into_inner().map_err(|e| write_error(&self.path, &e))?;
-        file.finish(self.rel, self.written, self.cover)
+    pub fn finish(self, dataset_id: &str) -> Result<FileEntry> {
+        self.0.finish(dataset_id)
     }
 }
 

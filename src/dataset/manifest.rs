@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::part::hex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::loss::Loss;
+use crate::raw::hex;
 
 /// The name of the file.
 pub const MANIFEST: &str = "manifest.json";

@@ -5,7 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -17,15 +21,18 @@ use super::manifest::{FileEntry, FooterDigest};
 use super::samples::SampleGroup;
 use super::schema::{self, column};
 use crate::error::{Error, ErrorKind, Result};
+use crate::raw::hex;
 use crate::time::Interval;
 
+/// Rows in one row group of a table that Arrow writes.
+const TABLE_GROUP_ROWS: usize = 1 << 16;
 /// The key under which every file names its dataset.
 pub(super) const DATASET_KEY: &str = "promproof.dataset";
 /// The key under which a file of samples has the CRC-32C of each of its row groups, in hex.
 pub(super) const GROUPS_KEY: &str = "promproof.row_groups.crc32c";
 
 /// What all files have in common.
-pub(super) fn properties() -> WriterPropertiesBuilder {
+fn properties() -> WriterPropertiesBuilder {
     // Level 1 is valid.
     let level = ZstdLevel::try_new(1).unwrap_or_default();
     WriterProperties::builder()
@@ -35,12 +42,12 @@ pub(super) fn properties() -> WriterPropertiesBuilder {
 }
 
 /// What every file says about where it belongs.
-pub(super) fn belongs_to(dataset_id: &str) -> KeyValue {
+fn belongs_to(dataset_id: &str) -> KeyValue {
     KeyValue::new(DATASET_KEY.to_owned(), dataset_id.to_owned())
 }
 
 /// A new file that is hashed while it is written, its footer once more apart.
-pub(super) struct HashedFile {
+struct HashedFile {
     path: PathBuf,
     file: BufWriter<File>,
     bytes: u64,
@@ -50,19 +57,19 @@ pub(super) struct HashedFile {
 }
 
 impl HashedFile {
-    pub(super) fn create(path: &Path) -> Result<HashedFile> {
+    fn create(path: &Path) -> Result<HashedFile> {
         let file = File::create_new(path).map_err(|e| Error::io(path, "create it", &e))?;
         let file = BufWriter::with_capacity(1 << 18, file);
         Ok(HashedFile { path: path.to_path_buf(), file, bytes: 0, whole: Sha256::new(), footer: None })
     }
 
     /// From here on everything is the footer.
-    pub(super) fn begin_footer(&mut self) {
+    fn begin_footer(&mut self) {
         self.footer = Some((self.bytes, Sha256::new()));
     }
 
     /// Closes the file; `rel` is its path in the dataset.
-    pub(super) fn finish(mut self, rel: String, rows: u64, cover: Cover) -> Result<FileEntry> {
+    fn finish(mut self, rel: String, rows: u64, cover: Cover) -> Result<FileEntry> {
         self.file.flush().map_err(|e| Error::io(&self.path, "write it", &e))?;
         let footer = self.footer.map(|(from, hash)| FooterDigest { from, sha256: hex(&hash.finalize()) });
         let sha256 = hex(&self.whole.finalize());
@@ -95,19 +102,15 @@ impl Write for HashedFile {
     }
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Which series and times some rows cover.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Cover {
-    pub(super) series: Option<(i64, i64)>,
-    pub(super) times: Option<Interval>,
+struct Cover {
+    series: Option<(i64, i64)>,
+    times: Option<Interval>,
 }
 
 impl Cover {
-    pub(super) fn add(&mut self, series: Option<(i64, i64)>, times: Option<Interval>) {
+    fn add(&mut self, series: Option<(i64, i64)>, times: Option<Interval>) {
         self.series = match (self.series, series) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
@@ -117,8 +120,69 @@ impl Cover {
 }
 
 /// The error for what parquet refused while writing `path`.
-pub(super) fn write_error(path: &Path, e: &ParquetError) -> Error {
+fn write_error(path: &Path, e: &ParquetError) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write it: {e}")).at(path)
+}
+
+/// Rows of one of the tables that Arrow writes, gathered until a batch of them is written.
+pub(super) trait Batched {
+    /// Rows since the last batch.
+    fn len(&self) -> usize;
+
+    /// The batch, which leaves none behind.
+    fn finish(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ParquetError>;
+}
+
+/// Writes the batches of a table into a file.
+pub(super) struct TableWriter<R> {
+    path: PathBuf,
+    rel: String,
+    schema: SchemaRef,
+    writer: ArrowWriter<HashedFile>,
+    batch_rows: usize,
+    rows: R,
+    written: u64,
+    cover: Cover,
+}
+
+impl<R: Batched> TableWriter<R> {
+    /// Creates `rel` below the dataset's folder `dir`, for batches of `batch_rows` rows.
+    pub(super) fn create(
+        dir: &Path,
+        rel: String,
+        schema: SchemaRef,
+        rows: R,
+        batch_rows: usize,
+    ) -> Result<TableWriter<R>> {
+        let path = dir.join(&rel);
+        let properties = properties().set_max_row_group_row_count(Some(TABLE_GROUP_ROWS)).build();
+        // An embedded Arrow schema would change the types that engines see.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(HashedFile::create(&path)?, schema.clone(), options)
+            .map_err(|e| write_error(&path, &e))?;
+        Ok(TableWriter { path, rel, schema, writer, batch_rows, rows, written: 0, cover: Cover::default() })
+    }
+
+    /// Appends the row that `put` adds, of a series and of these times. Series do not come before the last one.
+    pub(super) fn push(&mut self, series: i64, times: Option<Interval>, put: impl FnOnce(&mut R)) -> Result<()> {
+        put(&mut self.rows);
+        self.written += 1;
+        self.cover.add(Some((series, series)), times);
+        if self.rows.len() == self.batch_rows { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let batch = self.rows.finish(&self.schema);
+        batch.and_then(|batch| self.writer.write(&batch)).map_err(|e| write_error(&self.path, &e))
+    }
+
+    /// Writes the footer, with the id of the dataset, and closes the file.
+    pub(super) fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
+        self.flush()?;
+        self.writer.append_key_value_metadata(belongs_to(dataset_id));
+        let file = self.writer.into_inner().map_err(|e| write_error(&self.path, &e))?;
+        file.finish(self.rel, self.written, self.cover)
+    }
 }
 
 /// Writes row groups of samples into a file, in the order in which they are given.

@@ -23,13 +23,13 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::manifest::{FileEntry, MANIFEST, Manifest};
-use super::part::{DATASET_KEY, GROUPS_KEY, hex};
+use super::part::{DATASET_KEY, GROUPS_KEY};
 use super::schema::column;
 use super::series::{SeriesRecord, labels_of};
 use super::{histograms, schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::loss::{Ledger, Loss};
-use crate::raw::crc32c;
+use crate::raw::{crc32c, hex};
 use crate::sample::STALE_NAN_BITS;
 use crate::selector::{Matcher, Selector};
 use crate::time::Interval;

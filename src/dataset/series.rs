@@ -1,28 +1,26 @@
 //! `series/`: one row per series, with its labels and what was found of it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
 use super::manifest::FileEntry;
-use super::part::{Cover, HashedFile, belongs_to, hex, properties, write_error};
+use super::part::{Batched, TableWriter};
 use crate::error::Result;
-use crate::labels::{Label, Labels, METRIC_NAME};
+use crate::labels::{Label, Labels, METRIC_NAME, is_label_identifier};
+use crate::raw::hex;
 use crate::time::Interval;
 
 /// Labels with a column of their own, at most.
 pub(super) const MOST_LABEL_COLUMNS: usize = 64;
-/// Series in one row group, and in one batch on the way there.
-const GROUP_ROWS: usize = 1 << 16;
+/// Series in one batch on the way to a row group.
 const BATCH_ROWS: usize = 1 << 12;
 
 /// What stands in one row.
@@ -70,9 +68,7 @@ impl LabelColumns {
         names.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
         for (bytes, _) in names {
             let name = String::from_utf8_lossy(bytes).into_owned();
-            let plain = bytes.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
-                && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-            let why = if !plain {
+            let why = if !is_label_identifier(bytes) {
                 "engines do not take it as the name of a column"
             } else if alike.get(&folded(&name)).is_some_and(|n| *n > 1) {
                 "another label has the same name but for case"
@@ -240,6 +236,12 @@ impl Rows {
         }
         self.len += 1;
     }
+}
+
+impl Batched for Rows {
+    fn len(&self) -> usize {
+        self.len
+    }
 
     fn finish(&mut self, schema: &SchemaRef) -> Result<RecordBatch, ParquetError> {
         self.len = 0;
@@ -263,57 +265,25 @@ impl Rows {
 
 /// Writes `series/part-00000.parquet`.
 pub struct SeriesWriter {
-    path: PathBuf,
-    rel: String,
-    schema: SchemaRef,
     columns: LabelColumns,
-    writer: ArrowWriter<HashedFile>,
-    rows: Rows,
-    written: u64,
-    cover: Cover,
+    table: TableWriter<Rows>,
 }
 
 impl SeriesWriter {
     /// Creates `rel` below the dataset's folder `dir`.
     pub fn create(dir: &Path, rel: String, columns: &LabelColumns) -> Result<SeriesWriter> {
-        let path = dir.join(&rel);
-        let schema = schema(columns);
-        let properties = properties().set_max_row_group_row_count(Some(GROUP_ROWS)).build();
-        // An embedded Arrow schema would change the types that engines see.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(HashedFile::create(&path)?, schema.clone(), options)
-            .map_err(|e| write_error(&path, &e))?;
         let rows = Rows::new(columns.columns.len());
-        Ok(SeriesWriter {
-            path,
-            rel,
-            schema,
-            columns: columns.clone(),
-            writer,
-            rows,
-            written: 0,
-            cover: Cover::default(),
-        })
+        let table = TableWriter::create(dir, rel, schema(columns), rows, BATCH_ROWS)?;
+        Ok(SeriesWriter { columns: columns.clone(), table })
     }
 
     /// Appends a row; its series comes after the last one's.
     pub fn push(&mut self, record: &SeriesRecord) -> Result<()> {
-        self.rows.push(record, &self.columns);
-        self.written += 1;
-        self.cover.add(Some((record.id, record.id)), record.times);
-        if self.rows.len == BATCH_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let batch = self.rows.finish(&self.schema);
-        batch.and_then(|batch| self.writer.write(&batch)).map_err(|e| write_error(&self.path, &e))
+        self.table.push(record.id, record.times, |rows| rows.push(record, &self.columns))
     }
 
     /// Writes the footer, with the id of the dataset, and closes the file.
-    pub fn finish(mut self, dataset_id: &str) -> Result<FileEntry> {
-        self.flush()?;
-        self.writer.append_key_value_metadata(belongs_to(dataset_id));
-        let file = self.writer.into_inner().map_err(|e| write_error(&self.path, &e))?;
-        file.finish(self.rel, self.written, self.cover)
+    pub fn finish(self, dataset_id: &str) -> Result<FileEntry> {
+        self.table.finish(dataset_id)
     }
 }

@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::error::{Error, Result};
-use crate::labels::printable;
+use crate::labels::{METRIC_NAME, is_label_identifier, printable};
 use crate::re2;
 
 /// A pattern of paths relative to the SOURCE: `*` and `?` within a name, `**` over folders. Without a `/` it is about the
@@ -99,9 +99,7 @@ impl LabelRules {
 }
 
 fn is_label_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && name != "__name__"
+    is_label_identifier(name.as_bytes()) && name.as_bytes() != METRIC_NAME
 }
 
 #[cfg(test)]

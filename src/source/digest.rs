@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::raw::hex;
 
 /// The digest of one file as lower-case hex. Streams; the file may be larger than memory.
 pub fn sha256_file(path: &Path) -> Result<String> {
@@ -20,10 +21,6 @@ pub fn sha256_file(path: &Path) -> Result<String> {
             Some(read) => hash.update(read),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The files below a block directory in order of their names, as `(path relative to it, bytes, sha256)`.
