@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::labels::{Labels, METRIC_NAME, printable, quoted};
+use crate::labels::{Labels, METRIC_NAME, is_label_identifier, printable, quoted};
 
 /// One condition on one label. A missing label counts as the empty string, as in PromQL.
 #[derive(Debug, Clone)]
@@ -62,8 +62,7 @@ impl fmt::Display for Matcher {
             MatchKind::Regex(_) => "=~",
             MatchKind::NotRegex(_) => "!~",
         };
-        let plain = !self.name.is_empty() && self.name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
-        if plain {
+        if is_label_identifier(&self.name) {
             write!(f, "{}", String::from_utf8_lossy(&self.name))?;
         } else {
             write!(f, "{}", quoted(&self.name))?;
@@ -363,6 +362,8 @@ mod tests {
         assert_eq!(round(r#"{"my.metric","http.code"="1"}"#), r#"{__name__="my.metric","http.code"="1"}"#);
         assert_eq!(round(r#"x{a="\x41\u00e9\101\n"}"#), "x{a=\"A\u{e9}A\\n\"}");
         assert_eq!(round("x{a=`\\d`}"), "x{a=\"\\\\d\"}");
+        // Found by fuzzing: a name that starts with a digit was printed without its quotes.
+        assert_eq!(round(r#"x{"9a"="b"}"#), r#"x{"9a"="b"}"#);
     }
 
     #[test]
