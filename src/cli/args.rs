@@ -58,6 +58,10 @@ pub struct CommonArgs {
     /// Whose rules to follow: auto, counted, or prometheus-MAJOR.MINOR, from 3.14 with +use-start-timestamps where it is on
     #[arg(long, value_name = "S", default_value = "auto")]
     pub semantics: String,
+    /// The --storage.tsdb.min-block-duration that the server was started with, where that was not 2h (default: what its
+    /// blocks show, else 2h); it decides who wins where late samples contradict others
+    #[arg(long, value_name = "DUR")]
+    pub min_block_duration: Option<String>,
     /// Read several SOURCEs as parts of one server
     #[arg(long)]
     pub merge: bool,

@@ -72,6 +72,7 @@ impl Common {
                 root: args.root.clone(),
                 wanted: Vec::new(),
                 release: semantics.release(),
+                min_block_duration_ms: args.min_block_duration.as_deref().map(parse_duration).transpose()?,
                 archive: archive_limits(args)?,
                 dumps: dump_options(&args.dumps)?,
             },

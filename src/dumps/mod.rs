@@ -170,10 +170,11 @@ pub struct Dumps {
     pub depends_on_release: bool,
     /// Whether some samples are evaluations, so that nothing tells what was scraped.
     pub evaluated: bool,
+    /// How they were read.
+    pub options: DumpOptions,
     normalized: bool,
     /// What stands before the paths in losses; empty where nothing does.
     below: String,
-    options: DumpOptions,
     max_zstd_window: u64,
 }
 

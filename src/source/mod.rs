@@ -26,7 +26,7 @@ use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
 use crate::raw::{FileBytes, ReadMode};
 use crate::selector::Selector;
-use crate::time::Interval;
+use crate::time::{DurationMs, Interval};
 use crate::tsdb::block::Block;
 use crate::tsdb::meta::{BlockMeta, MAX_META_BYTES};
 use crate::tsdb::ulid::Ulid;
@@ -49,6 +49,8 @@ pub struct OpenOptions {
     pub wanted: Vec<Selector>,
     /// Whose rules a head is replayed by at first; the newest without one. [`Source::follow`] changes it.
     pub release: Option<PromVersion>,
+    /// The `--storage.tsdb.min-block-duration` that the server had, in ms; without one, what its blocks show.
+    pub min_block_duration_ms: Option<DurationMs>,
     /// The most that an archive may cost, and where it is unpacked.
     pub archive: Limits,
     /// How text dumps are read.
@@ -95,6 +97,8 @@ pub struct SourceBlock {
 pub struct SourceHead {
     /// The replayed head.
     pub head: Head,
+    /// [`OpenOptions::min_block_duration_ms`], where it was given.
+    pub min_block_duration_ms: Option<DurationMs>,
     /// Position of its SOURCE among merged ones; 0 otherwise.
     pub origin: usize,
 }
@@ -310,7 +314,9 @@ impl Source {
                 read_mode: options.read_mode,
                 rules: ReplayRules::of(options.release.unwrap_or(NEWEST)),
                 cutoff: cut_from_the_head.map(|b| b.block.meta.max_time_ms).max().unwrap_or(i64::MIN),
-                chunk_range_ms: head::chunk_range_of(self.blocks.iter().map(|b| &b.block.meta)),
+                chunk_range_ms: options
+                    .min_block_duration_ms
+                    .unwrap_or_else(|| head::chunk_range_of(self.blocks.iter().map(|b| &b.block.meta))),
                 keep: &keep,
             },
         )?;
@@ -331,7 +337,7 @@ impl Source {
                 samples: None,
             });
         }
-        self.heads.push(SourceHead { head, origin: 0 });
+        self.heads.push(SourceHead { head, min_block_duration_ms: options.min_block_duration_ms, origin: 0 });
         Ok(())
     }
 

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::time::rfc3339;
 
 impl Source {
-    /// `{name, root, blocks[], logs[]}`, and `datasets[]` or `dumps[]` where there are some; `all_digests` adds the SHA-256 of every file,
-    /// and of the archives that held them.
+    /// `{name, root, blocks[], logs[]}`, and `min_block_duration_ms`, `datasets[]` or `dumps[]` where there are some;
+    /// `all_digests` adds the SHA-256 of every file, and of the archives that held them.
     pub fn describe(&self, all_digests: bool) -> Result<Value> {
         let blocks: Result<Vec<Value>> = self.blocks.par_iter().map(|b| block(b, all_digests)).collect();
         let logs: Vec<_> = self.heads.iter().flat_map(|h| h.head.files().list()).collect();
@@ -31,6 +31,9 @@ impl Source {
             .collect();
         let root = if self.below.is_empty() { Value::Null } else { self.below.as_str().into() };
         let mut document = json!({"name": self.name, "root": root, "blocks": blocks?, "logs": logs?});
+        if let Some(told) = self.heads.iter().find_map(|h| h.min_block_duration_ms) {
+            document["min_block_duration_ms"] = told.into();
+        }
         if !self.datasets.is_empty() {
             let datasets: Result<Vec<Value>> = self.datasets.iter().map(dataset).collect();
             document["datasets"] = datasets?.into();
@@ -78,7 +81,14 @@ fn dumps(d: &SourceDumps, all_digests: bool) -> Result<Value> {
         *times.entry(f.time_from.unwrap_or("timestamps")).or_default() += 1;
     }
     let bytes: u64 = files.iter().map(|f| f.bytes).sum();
-    let mut entry = json!({"files": files.len(), "bytes": bytes, "times_from": times, "evaluated": d.dumps.evaluated});
+    let mut entry = json!({
+        "files": files.len(),
+        "bytes": bytes,
+        "times_from": times,
+        "evaluated": d.dumps.evaluated,
+        "up_assumed": d.dumps.options.assume_up,
+        "interval_ms": d.dumps.options.interval_ms,
+    });
     if all_digests {
         let list: Result<Vec<Value>> = files
             .par_iter()

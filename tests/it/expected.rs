@@ -12,7 +12,7 @@ use promproof::source::{OpenOptions, Source};
 use promproof::time::Interval;
 use promproof::tsdb::chunkenc::histogram::{Counts, HistogramSample, ResetHint, Span};
 
-use crate::support::read_text;
+use crate::support::{read_json, read_text};
 
 fn hex(bits: u64) -> Value {
     format!("{bits:016x}").into()
@@ -133,7 +133,8 @@ impl std::fmt::Display for Equal {
 
 /// Compares everything that promproof reads from `data/` with what the library read.
 pub fn compare(case: &Path) -> Result<Equal, String> {
-    let source = Source::open(&case.join("data"), &OpenOptions::default()).map_err(|e| e.to_string())?;
+    let options = OpenOptions { min_block_duration_ms: told_range(case), ..OpenOptions::default() };
+    let source = Source::open(&case.join("data"), &options).map_err(|e| e.to_string())?;
     let (loaded, ledger) = full_read(&source);
     let name = case.file_name().unwrap().to_str().unwrap();
     if let Some(loss) = ledger.losses.iter().find(|l| !is_planted(name, l)) {
@@ -148,6 +149,13 @@ pub fn compare(case: &Path) -> Result<Equal, String> {
     if got.len() == want.len() { Ok(equal) } else { Err(format!("{} series, not {}", got.len(), want.len())) }
 }
 
+/// The shortest block that the library was told, where nothing in the directory shows it.
+fn told_range(case: &Path) -> Option<i64> {
+    let about = read_json(&case.join("about.json"));
+    let told = about["opened_with"].as_array()?.iter().filter_map(|o| o.as_str());
+    told.filter_map(|o| o.strip_prefix("shortest block ")?.strip_suffix(" ms")?.parse().ok()).next()
+}
+
 /// What the generator breaks on purpose, and a server loses as well.
 fn is_planted(case: &str, loss: &Loss) -> bool {
     match case {
@@ -159,6 +167,8 @@ fn is_planted(case: &str, loss: &Loss) -> bool {
                 || loss.detail.contains("a second series record")
                 || loss.detail.contains("a record of type 200")
         }
+        // It is killed with chunks that are not yet on disk.
+        "ooo-histograms" => loss.detail.contains("late samples went into a chunk here"),
         _ => false,
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
+
 use promproof::promql::PromVersion;
 use promproof::sample::is_stale;
 use promproof::source::{OpenOptions, Source};
@@ -83,6 +85,13 @@ impl std::fmt::Display for Compared {
     }
 }
 
+/// The server's shortest block, where its flags, recorded with the answers, give one.
+pub fn told_range(document: &Value) -> Option<i64> {
+    let flags = document["flags"].as_array()?.iter().filter_map(Value::as_str);
+    let told = flags.filter_map(|f| f.strip_prefix("--storage.tsdb.min-block-duration=")).next()?;
+    Some(parse_duration(told).unwrap())
+}
+
 /// Compares every recorded answer of the grade's shapes. A loss by damage does not excuse another answer than the
 /// server's, which had the same damage before it.
 pub fn compare(data: &Path, answers: &Path) -> Compared {
@@ -92,7 +101,9 @@ pub fn compare(data: &Path, answers: &Path) -> Compared {
     let version = PromVersion { start_timestamps, ..version };
     let question = Question::recommender();
     let wanted = question.selectors();
-    let source = Source::open(data, &OpenOptions { wanted: wanted.clone(), ..OpenOptions::default() }).unwrap();
+    let options =
+        OpenOptions { wanted: wanted.clone(), min_block_duration_ms: told_range(&document), ..OpenOptions::default() };
+    let source = Source::open(data, &options).unwrap();
     let source = source.follow(version, &wanted).unwrap();
     let mut cache: BTreeMap<(i64, i64), Availability> = BTreeMap::new();
     let mut compared = Compared::default();
@@ -151,8 +162,9 @@ impl std::fmt::Display for Served {
 
 /// Every sample that the restarted server returned, without stale markers as it leaves them out: floats bit for bit;
 /// histograms by time, count and sum.
-pub fn served(data: &Path, recorded: &Path, version: PromVersion) -> Served {
-    let source = match Source::open(data, &OpenOptions::default()).and_then(|s| s.follow(version, &[])) {
+pub fn served(data: &Path, recorded: &Path, version: PromVersion, min_block_duration_ms: Option<i64>) -> Served {
+    let options = OpenOptions { min_block_duration_ms, ..OpenOptions::default() };
+    let source = match Source::open(data, &options).and_then(|s| s.follow(version, &[])) {
         Ok(source) => source,
         Err(e) => return Served::Differs(vec![e.to_string()]),
     };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use promproof::promql::PromVersion;
 use rayon::prelude::*;
 
-use crate::golden::{Compared, Served, compare, served};
+use crate::golden::{Compared, Served, compare, served, told_range};
 use crate::support::{folders, name, read_json};
 
 #[test]
@@ -24,8 +24,10 @@ fn every_kill_leaves_what_the_restarted_server_serves() {
         .map(|kill| {
             let data = kill.join("data");
             let golden = kill.join("golden.json");
-            let version = PromVersion::parse(read_json(&golden)["version"].as_str().unwrap()).unwrap();
-            (compare(&data, &golden), served(&data, &kill.join("served.json"), version))
+            let asked = read_json(&golden);
+            let version = PromVersion::parse(asked["version"].as_str().unwrap()).unwrap();
+            let samples = served(&data, &kill.join("served.json"), version, told_range(&asked));
+            (compare(&data, &golden), samples)
         })
         .collect();
     let mut wrong = 0;

@@ -216,8 +216,9 @@ func (t *target) families(now time.Time, native bool) []*dto.MetricFamily {
 	if !native || t.latency.classic == nil {
 		return fs
 	}
+	// On whole seconds, so that late ones hit the times of others.
 	lateHistogram := t.latency.metric(t.born, false, true)
-	stamp(lateHistogram, now.Add(-time.Duration(t.rng.IntN(30)*t.rng.IntN(2))*time.Second))
+	stamp(lateHistogram, now.Truncate(time.Second).Add(-time.Duration(t.rng.IntN(30)*t.rng.IntN(2))*time.Second))
 	fs = append(fs, family("late_latency_seconds", dto.MetricType_HISTOGRAM, lateHistogram))
 	levels := t.latency.metric(t.born, false, true)
 	floats(levels.Histogram)
