@@ -206,23 +206,18 @@ pub fn isoformat(ms: TimestampMs) -> String {
 }
 
 fn civil(ms: TimestampMs, fraction: &str) -> String {
-    match jiff::Timestamp::from_second(ms.div_euclid(1000)) {
-        Ok(ts) => {
-            let d = jiff::tz::TimeZone::UTC.to_datetime(ts);
-            if !(0..=9999).contains(&d.year()) {
-                return format!("{ms} ms");
-            }
-            format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}Z",
-                d.year(),
-                d.month(),
-                d.day(),
-                d.hour(),
-                d.minute(),
-                d.second()
-            )
-        }
-        Err(_) => format!("{ms} ms"),
+    let epoch = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    match epoch.checked_add(jiff::SignedDuration::from_secs(ms.div_euclid(1000))) {
+        Ok(d) if d.year() >= 0 => format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{fraction}Z",
+            d.year(),
+            d.month(),
+            d.day(),
+            d.hour(),
+            d.minute(),
+            d.second()
+        ),
+        _ => format!("{ms} ms"),
     }
 }
 

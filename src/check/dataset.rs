@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::findings::{FileKind, FileVerdict, Finding};
 use super::tree::{self, list_or_tell};
-use crate::dataset::{Dataset, FileEntry, MANIFEST, Manifest};
+use crate::dataset::{Dataset, FileEntry, MANIFEST, Manifest, VIEWS, views_sql};
 use crate::error::{ErrorKind, Result};
 use crate::source::digest::sha256_file;
 
@@ -25,7 +25,8 @@ pub(super) fn walk(root: &Path, out: &mut Vec<FileVerdict>) -> Result<()> {
         match Manifest::read(&folder) {
             Ok(manifest) => {
                 verdict.count("files", manifest.files.len() as u64);
-                known.insert(tree::join(&rel, "views.sql"));
+                known.insert(tree::join(&rel, VIEWS));
+                out.push(views(&folder, tree::join(&rel, VIEWS), &manifest.partition));
                 known.extend(manifest.files.iter().map(|f| tree::join(&rel, &f.path)));
                 let files = manifest.files.par_iter();
                 out.par_extend(
@@ -45,8 +46,28 @@ pub(super) fn walk(root: &Path, out: &mut Vec<FileVerdict>) -> Result<()> {
         }
         out.push(verdict);
     }
-    if out.iter().skip(before).all(|v| v.findings.is_empty()) {
-        rows(root, out);
+    match Dataset::open(root) {
+        Ok(dataset) => {
+            let shards = dataset.opening.losses.iter().filter(|l| dataset.folders.iter().all(|f| f.rel != l.file));
+            for loss in shards.filter(|l| l.kind == ErrorKind::Missing && l.file.starts_with("shard-")) {
+                let mut verdict = FileVerdict::new(loss.file.clone(), FileKind::Manifest, None);
+                let effect = "answers about the series that may be in it are unknown";
+                verdict.push(Finding::bad(loss.kind, "shard", "it is here", &loss.detail, effect).over(loss.interval));
+                out.push(verdict);
+            }
+            if out.iter().skip(before).all(|v| v.findings.is_empty()) {
+                rows(&dataset, out);
+            }
+        }
+        // Every sample on disk has no table of one sample per time, and rests on its digests.
+        Err(e) if e.kind() == ErrorKind::Unsupported => {}
+        Err(e) => {
+            let refused = out.iter_mut().skip(before).filter(|v| v.kind == FileKind::Manifest);
+            for verdict in refused.filter(|v| v.findings.is_empty()) {
+                let effect = "no command takes the folder as a SOURCE";
+                verdict.push(Finding::bad(e.kind(), "dataset", "one conversion", e.message(), effect));
+            }
+        }
     }
     strays(root, "", &known, out);
     Ok(())
@@ -78,10 +99,23 @@ fn file(path: &Path, rel: String, entry: &FileEntry) -> FileVerdict {
     verdict
 }
 
+/// The views for engines, whose text follows from the manifest.
+fn views(folder: &Path, rel: String, partition: &str) -> FileVerdict {
+    let bytes = std::fs::metadata(folder.join(VIEWS)).ok().filter(|m| m.is_file()).map(|m| m.len());
+    let mut verdict = FileVerdict::new(rel, FileKind::Other, bytes);
+    let found = match std::fs::read(folder.join(VIEWS)) {
+        Ok(text) if text == views_sql(partition).as_bytes() => return verdict,
+        Ok(text) => (ErrorKind::Malformed, format!("{} other bytes", text.len())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => (ErrorKind::Missing, "nothing".to_owned()),
+        Err(e) => (ErrorKind::Io, crate::error::plain_io(&e)),
+    };
+    let effect = "none here; an engine that runs it may answer otherwise";
+    verdict.push(Finding::bad(found.0, "file", "the views that are written for such a dataset", found.1, effect));
+    verdict
+}
+
 /// Decodes every row and compares it with the table of series: order, times and counts.
-fn rows(root: &Path, out: &mut [FileVerdict]) {
-    // What is refused as a SOURCE, such as every sample on disk, has no such table of one sample per time.
-    let Ok(dataset) = Dataset::open(root) else { return };
+fn rows(dataset: &Dataset, out: &mut [FileVerdict]) {
     let wanted: Vec<i64> = dataset.series.iter().map(|s| s.record.id).collect();
     let mut found: BTreeMap<i64, (u64, u64, Option<i64>)> = BTreeMap::new();
     let mut faults: Vec<(String, Finding)> = Vec::new();
@@ -140,8 +174,6 @@ fn strays(dir: &Path, rel: &str, known: &BTreeSet<String>, out: &mut Vec<FileVer
     for entry in list_or_tell(dir, rel, out) {
         if entry.is_folder() && known.iter().any(|k| k.starts_with(&format!("{}/", entry.rel))) {
             strays(&entry.path, &entry.rel, known, out);
-        } else if entry.name == "views.sql" {
-            out.push(FileVerdict::new(entry.rel.clone(), FileKind::Other, entry.bytes()));
         } else if !known.contains(&entry.rel) {
             tree::others(entry, Some(UNNAMED), out);
         }

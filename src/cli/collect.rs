@@ -8,7 +8,7 @@ use crate::cli::output::{OutputFolder, keep_out_of_sources};
 use crate::cli::plan::{self, Common};
 use crate::cli::{each_source, signals};
 use crate::error::Result;
-use crate::evidence::{MEMBERS, collect, selectors, summary_text};
+use crate::evidence::{collect, own_files, selectors, summary_text};
 
 pub fn run(args: CollectArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
@@ -17,7 +17,7 @@ pub fn run(args: CollectArgs) -> Result<u8> {
     signals::remove_private_folders();
     each_source(&common, &selectors(), |source| {
         keep_out_of_sources(&common, &plan.target)?;
-        let folder = OutputFolder::create(&plan.target, common.force, &MEMBERS)?;
+        let folder = OutputFolder::create(&plan.target, common.force, own_files)?;
         let collected = collect(&source, &plan.options, folder.path())?;
         folder.finish(common.quiet)?;
         // A reader that went away does not change what was collected.

@@ -1,5 +1,6 @@
 //! `promproof convert`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -12,14 +13,15 @@ use crate::cli::plan::{self, Common};
 use crate::cli::progress::{Samples, count};
 use crate::cli::{each_source, signals};
 use crate::convert::{Converted, Options, convert};
-use crate::dataset::MANIFEST;
+use crate::dataset::{MANIFEST, Manifest, VIEWS};
 use crate::error::{Error, Result};
 use crate::labels::printable;
 use crate::report::provenance::{loss_lines, note_lines};
+use crate::selector::Selector;
+use crate::source::Source;
+use crate::time::Interval;
+use crate::windows::instead::missing;
 use crate::windows::semantics::storage_release;
-
-/// What a dataset's folder holds, and nothing else.
-const MEMBERS: [&str; 5] = [MANIFEST, "views.sql", "samples", "series", "histograms"];
 
 pub fn run(args: ConvertArgs) -> Result<u8> {
     let common = Common::new(&args.common)?;
@@ -32,7 +34,7 @@ pub fn run(args: ConvertArgs) -> Result<u8> {
             std::fs::create_dir_all(above).map_err(|e| Error::io(above, "make it", &e))?;
         }
         keep_out_of_sources(&common, &plan.target)?;
-        let folder = OutputFolder::create(&plan.target, common.force, &MEMBERS)?;
+        let folder = OutputFolder::create(&plan.target, common.force, own_files)?;
         let options = Options {
             selectors: plan.selectors.clone(),
             interval: plan.interval,
@@ -52,8 +54,30 @@ pub fn run(args: ConvertArgs) -> Result<u8> {
         if args.stats == Some(StatsFormat::Json) {
             let _ = writeln!(std::io::stderr(), "{}", stats(&converted, begun.elapsed().as_secs_f64()));
         }
-        Ok(if converted.ledger.losses.is_empty() { 0 } else { 3 })
+        let samples = converted.manifest.float_samples + converted.manifest.histogram_samples;
+        if samples == 0 {
+            let why = nothing(&source, &plan.selectors, plan.interval, converted.manifest.series);
+            why.iter().for_each(|line| common.note(line));
+        }
+        let whole = converted.ledger.losses.is_empty() && converted.beyond.is_empty();
+        Ok(if whole && samples > 0 { 0 } else { 3 })
     })
+}
+
+/// What the dataset in `dir` consists of; nothing where there is none.
+fn own_files(dir: &Path) -> BTreeSet<String> {
+    let Ok(manifest) = Manifest::read(dir) else { return BTreeSet::new() };
+    let files = manifest.files.into_iter().map(|f| f.path);
+    files.chain([MANIFEST.to_owned(), VIEWS.to_owned()]).collect()
+}
+
+/// Why a dataset has no sample.
+fn nothing(source: &Source, selectors: &[Selector], interval: Interval, series: u64) -> Vec<String> {
+    if series == 0 && !selectors.is_empty() {
+        return selectors.iter().flat_map(|s| missing(source, s)).collect();
+    }
+    let covered = source.interval().map_or("nothing".to_owned(), |i| i.to_string());
+    vec![format!("there is no sample in {interval}; the data cover {covered}")]
 }
 
 /// What was written, and what is not in it.
@@ -76,6 +100,9 @@ fn tell(common: &Common, target: &Path, converted: &Converted) {
     }
     if !converted.ledger.losses.is_empty() {
         common.note("the dataset is written without what was lost; its manifest lists all of it");
+    }
+    for line in loss_lines(&converted.beyond, 20) {
+        common.note(&format!("not in the source: {line}"));
     }
     if m.conflicting_samples > 0 {
         common.note(&format!(

@@ -1,5 +1,6 @@
 //! Where results go: standard output, or a file or folder that appears whole or not at all.
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use crate::archive::PrivateDir;
 use crate::cli::args::ReportFormat;
 use crate::cli::plan::Common;
 use crate::error::{Error, Result};
+use crate::labels::printable;
 use crate::report::table::Table;
 
 /// A sink for results.
@@ -110,19 +112,16 @@ pub struct OutputFolder {
 }
 
 impl OutputFolder {
-    /// Begins the folder `target`. Errs where something is there, unless it is a folder to be replaced by `force` that has
-    /// nothing in it but `members`: what somebody else wrote is not removed.
-    pub fn create(target: &Path, force: bool, members: &[&str]) -> Result<OutputFolder> {
+    /// Begins the folder `target`. Errs where something is there, unless it is a folder to be replaced by `force` in which
+    /// every file is one of `own`, relative with `/`: what somebody else wrote is not removed.
+    pub fn create(target: &Path, force: bool, own: impl FnOnce(&Path) -> BTreeSet<String>) -> Result<OutputFolder> {
         let existing = std::fs::symlink_metadata(target).ok();
         if let Some(existing) = &existing {
             if !existing.is_dir() {
                 return Err(Error::usage("the output exists and is no folder, so it is not replaced").at(target));
             }
-            let entries = std::fs::read_dir(target).map_err(|e| Error::io(target, "read it", &e))?;
-            let own = |name: &std::ffi::OsStr| members.iter().any(|m| name == *m);
-            let stranger = entries.filter_map(|e| e.ok()).map(|e| e.file_name()).find(|name| !own(name));
-            if let Some(name) = stranger {
-                let message = format!("the output exists, and {} in it is not from this command", name.display());
+            if let Some(name) = stranger(target, "", &own(target))? {
+                let message = format!("the output exists, and {} in it is not from this command", printable(&name));
                 return Err(Error::usage(message).at(target).hint("choose another name"));
             }
             if !force {
@@ -147,6 +146,28 @@ impl OutputFolder {
         }
         Ok(())
     }
+}
+
+/// The first entry below `dir`, by its path, that is neither one of `own` nor a folder of such.
+fn stranger(dir: &Path, rel: &str, own: &BTreeSet<String>) -> Result<Option<String>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io(dir, "read it", &e))?;
+    let entries: std::io::Result<Vec<_>> = entries.collect();
+    let mut entries = entries.map_err(|e| Error::io(dir, "read it", &e))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name();
+        let path = format!("{rel}{}", name.to_string_lossy());
+        let is_folder = entry.file_type().map_err(|e| Error::io(&entry.path(), "read it", &e))?.is_dir();
+        let found = if is_folder {
+            stranger(&entry.path(), &format!("{path}/"), own)?
+        } else {
+            (name.to_str().is_none() || !own.contains(&path)).then_some(path)
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Temporary files are private; results get the mode that any new file would have.

@@ -1,12 +1,14 @@
 //! Signals that end the process: private folders are removed first.
 
 #[cfg(unix)]
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 
 /// Starts a thread that waits for such a signal, removes the private folders, and lets the signal do what it does
 /// without us. Where it cannot be started, signals end the process as ever.
 #[cfg(unix)]
 pub fn remove_private_folders() {
+    // A file that may not grow any more is an error of the write, as a full disk is, and not the end of the process.
+    let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
     // What the parent process chose to ignore (nohup, a job in the background) stays ignored.
     let ignored = ignored_signals();
     let caught = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|s| ignored & (1 << (s - 1)) == 0);

@@ -6,13 +6,13 @@ use crate::cli::args::SynthArgs;
 use crate::cli::output::OutputFolder;
 use crate::cli::{plan, signals};
 use crate::error::Result;
-use crate::synth::{self, SNAPSHOT, TRUTH};
+use crate::synth;
 use crate::time::rfc3339;
 
 pub fn run(args: SynthArgs) -> Result<u8> {
     let plan = plan::synth(&args)?;
     signals::remove_private_folders();
-    let folder = OutputFolder::create(&args.output, args.force, &[SNAPSHOT, TRUTH])?;
+    let folder = OutputFolder::create(&args.output, args.force, synth::own_files)?;
     let mut written = 0;
     synth::write(folder.path(), &plan.spec, |block| {
         written += block.samples;

@@ -8,7 +8,7 @@
 //! | series into tasks of one row group each, tasks into batches that fit the memory | `tasks` |
 //! | loading and encoding them on all threads, writing them in order | `samples` |
 //! | every sample on disk instead of those that a server serves | `union` |
-//! | what is left when all samples are written: series, views, manifest | here and `views` |
+//! | what is left when all samples are written: series, views, manifest | here |
 //!
 //! Tasks are cut by what indexes say and never by threads or memory, so equal sources give equal bytes.
 
@@ -18,7 +18,6 @@ mod samples;
 mod survey;
 mod tasks;
 mod union;
-mod views;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +26,7 @@ use serde_json::json;
 
 use crate::dataset::{
     DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, Layout, LossEntry, MANIFEST, Manifest, Partition,
-    SeriesRecord, SeriesWriter, Shard,
+    SeriesRecord, SeriesWriter, Shard, VIEWS, views_sql,
 };
 use crate::error::{Error, Result};
 use crate::labels::Labels;
@@ -35,7 +34,7 @@ use crate::loss::{Ledger, Loss};
 use crate::samples::{exclusive_chunks, head_reference};
 use crate::selector::Selector;
 use crate::series::{Member, MergedSeries, SeriesWalk};
-use crate::source::Source;
+use crate::source::{Source, SourceDataset};
 use crate::time::Interval;
 use crate::wal::record::metric_type;
 
@@ -86,6 +85,8 @@ pub struct Converted {
     pub bytes: u64,
     /// What was lost, contradicted or odd.
     pub ledger: Ledger,
+    /// What was asked for of datasets that were converted without it.
+    pub beyond: Vec<Loss>,
 }
 
 /// Converts `source` into the empty folder `dir`.
@@ -93,6 +94,7 @@ pub struct Converted {
 /// Errs where the folder cannot be written to or the source cannot be read any more, and with several SOURCEs that turn out
 /// to be different servers. Damage is a loss in the manifest.
 pub fn convert(source: &Source, options: &Options, dir: &Path, progress: &dyn Progress) -> Result<Converted> {
+    let beyond = beyond_datasets(source, options);
     let options = &within_datasets(source, options)?;
     std::thread::scope(|scope| {
         let identity = Identity::begin(scope, source, options);
@@ -114,38 +116,52 @@ pub fn convert(source: &Source, options: &Options, dir: &Path, progress: &dyn Pr
         let (series, losses) = write_series(&job, &accounts)?;
         files.push(series);
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let views = views::sql(options);
-        let path = dir.join("views.sql");
+        let views = views_sql(options.partition.name());
+        let path = dir.join(VIEWS);
         std::fs::write(&path, &views).map_err(|e| Error::io(&path, "write it", &e))?;
         let bytes = files.iter().map(|f| f.bytes).sum::<u64>() + views.len() as u64;
         let manifest = manifest(&job, identity()?, &accounts, losses, files);
         let path = dir.join(MANIFEST);
         std::fs::write(&path, manifest.to_text()?).map_err(|e| Error::io(&path, "write it", &e))?;
-        Ok(Converted { manifest, bytes, ledger: accounts.ledger })
+        Ok(Converted { manifest, bytes, ledger: accounts.ledger, beyond })
     })
 }
 
-/// The same options where the source is a dataset that holds a part only: what was not converted once is not there twice.
+/// What the options ask for beyond what datasets were converted from.
+fn beyond_datasets(source: &Source, options: &Options) -> Vec<Loss> {
+    let of = |d: &SourceDataset| -> Vec<Loss> {
+        let series = options.selectors.iter().filter_map(|s| d.dataset.beyond(s.matchers()));
+        series.chain(d.dataset.outside(options.interval, &d.elsewhere)).collect()
+    };
+    source.datasets.iter().flat_map(of).collect()
+}
+
+/// The same options where the source is made of datasets that hold a part only: what was not converted once is not there
+/// twice. Of several datasets, what any of them holds.
 fn within_datasets(source: &Source, options: &Options) -> Result<Options> {
     let mut within = options.clone();
-    for d in &source.datasets {
-        let held = &d.dataset.manifest;
-        within.interval.start = within.interval.start.max(held.start_ms.unwrap_or(i64::MIN));
-        within.interval.end = within.interval.end.min(held.end_ms.unwrap_or(i64::MAX));
-        let held: Result<Vec<Selector>> = held.matches.iter().map(|m| Selector::parse(m)).collect();
-        within.selectors = match (held?, within.selectors) {
-            (held, asked) if held.is_empty() => asked,
-            (held, asked) if asked.is_empty() => held,
-            (held, asked) => {
-                let both = |a: &Selector, b: &Selector| b.matchers().iter().cloned().fold(a.clone(), Selector::and);
-                held.iter().flat_map(|a| asked.iter().map(move |b| both(a, b))).collect()
-            }
-        };
-    }
+    let Some(held) = source.datasets.iter().map(|d| d.dataset.converted()).reduce(Interval::hull) else {
+        return Ok(within);
+    };
+    within.interval.start = within.interval.start.max(held.start);
+    within.interval.end = within.interval.end.min(held.end);
     if within.interval.start > within.interval.end {
-        return Err(Error::usage("the dataset holds none of these times")
-            .hint("its manifest.json says which times were converted; convert the original source instead"));
+        return Err(Error::usage(format!("the dataset holds none of these times, but {held}"))
+            .hint("convert the original source instead"));
     }
+    let manifests = || source.datasets.iter().map(|d| &d.dataset.manifest);
+    if manifests().any(|m| m.matches.is_empty()) {
+        return Ok(within);
+    }
+    let held: Result<Vec<Selector>> = manifests().flat_map(|m| &m.matches).map(|text| Selector::parse(text)).collect();
+    let mut held = held?;
+    held.dedup();
+    within.selectors = if within.selectors.is_empty() {
+        held
+    } else {
+        let both = |a: &Selector, b: &Selector| b.matchers().iter().cloned().fold(a.clone(), Selector::and);
+        held.iter().flat_map(|a| within.selectors.iter().map(move |b| both(a, b))).collect()
+    };
     Ok(within)
 }
 
@@ -230,7 +246,7 @@ fn manifest(
         histogram_samples: accounts.histograms,
         deleted_samples: ledger.deleted,
         duplicate_samples: ledger.duplicates,
-        lost_samples: ledger.losses.iter().filter_map(|l| l.samples).sum(),
+        lost_samples: ledger.losses.iter().map(|l| l.samples).sum(),
         conflicting_samples: accounts.all_conflicts(),
         covered_ms: source.interval().map(ends),
         blocks_ms: source.block_times(),

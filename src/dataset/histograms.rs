@@ -16,15 +16,15 @@ use arrow::datatypes::{
 use parquet::errors::ParquetError;
 
 use super::manifest::FileEntry;
-use super::part::{Batched, TableWriter};
+use super::part::{Batched, TableRows, TableWriter};
 use super::series::utc_ms;
 use crate::error::Result;
 use crate::sample::STALE_NAN_BITS;
 use crate::time::Interval;
 use crate::tsdb::chunkenc::histogram::{Counts, HistogramSample, Layout, ResetHint, Span};
 
-/// Histograms in one batch on the way to a row group.
-const BATCH_ROWS: usize = 1 << 10;
+/// Histograms that are encoded at once, and that stand in one row group.
+pub(super) const ROWS: TableRows = TableRows { batch: 1 << 10, group: 1 << 12 };
 
 fn schema() -> SchemaRef {
     let field = |name: &str, kind: DataType| Field::new(name, kind, true);
@@ -265,7 +265,7 @@ pub struct HistogramWriter(TableWriter<Rows>);
 impl HistogramWriter {
     /// Creates `rel` below the dataset's folder `dir`.
     pub fn create(dir: &Path, rel: String) -> Result<HistogramWriter> {
-        Ok(HistogramWriter(TableWriter::create(dir, rel, schema(), Rows::new(), BATCH_ROWS)?))
+        Ok(HistogramWriter(TableWriter::create(dir, rel, schema(), Rows::new(), ROWS)?))
     }
 
     /// Appends a histogram of a series that does not come before the last one; `origin` in the union view.
@@ -278,6 +278,22 @@ impl HistogramWriter {
     pub fn finish(self, dataset_id: &str) -> Result<FileEntry> {
         self.0.finish(dataset_id)
     }
+}
+
+/// About how much memory a histogram takes, in bytes, with its layout if that is its own.
+pub(super) fn memory(sample: &HistogramSample) -> usize {
+    let buckets = match &sample.counts {
+        Counts::Int { positive, negative, .. } => positive.len() + negative.len(),
+        Counts::Float { positive, negative, .. } => positive.len() + negative.len(),
+    };
+    let layout = match Arc::strong_count(&sample.layout) {
+        1 => {
+            let Layout { positive_spans, negative_spans, custom_bounds, .. } = sample.layout.as_ref();
+            positive_spans.len() + negative_spans.len() + custom_bounds.len()
+        }
+        _ => 0,
+    };
+    size_of::<HistogramSample>() + (buckets + layout) * 8
 }
 
 /// The histograms in a batch of rows, each with its series. `None` where the columns are not those that are written here.

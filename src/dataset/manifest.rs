@@ -72,8 +72,8 @@ pub struct Manifest {
     pub deleted_samples: u64,
     /// Samples that another part of the source repeats.
     pub duplicate_samples: u64,
-    /// Samples known to be lost; what could not be counted is in `losses` only.
-    pub lost_samples: u64,
+    /// Lost samples; null where some of `losses` could not be counted.
+    pub lost_samples: Option<u64>,
     /// Times at which parts of the source contradict each other; `conflicts` of the series table has them.
     pub conflicting_samples: u64,
     /// First and last time of any sample of the source, before any selection.

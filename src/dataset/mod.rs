@@ -7,11 +7,14 @@
 //! | `series/part-NNNNN.parquet` | `series` |
 //! | `histograms/part-NNNNN.parquet` | `histograms` |
 //! | any of these files under way, and its digests | `part` |
+//! | `views.sql` | `views` |
 //! | `manifest.json` | `manifest` |
+//! | row groups found again, and what they may claim | `groups`, `thrift` |
 //! | all of it, opened again | `read` |
 //!
 //! Everything here is about one dataset as bytes; which series and samples go into it is for `convert`.
 
+mod groups;
 mod histograms;
 mod manifest;
 mod pages;
@@ -21,6 +24,8 @@ mod samples;
 mod scaled;
 mod schema;
 mod series;
+mod thrift;
+mod views;
 
 pub use histograms::HistogramWriter;
 pub use manifest::{DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, LossEntry, MANIFEST, Manifest, Shard};
@@ -28,6 +33,7 @@ pub use part::SampleWriter;
 pub use read::{Dataset, Folder, Group, SeriesRow};
 pub use samples::{SampleEncoder, SampleGroup, SampleRows};
 pub use series::{LabelColumns, SeriesRecord, SeriesWriter};
+pub use views::{VIEWS, views_sql};
 
 /// How values stand in `samples/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

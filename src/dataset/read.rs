@@ -1,42 +1,37 @@
 //! [`Dataset`]: a dataset opened again, with all of its shards.
 //!
-//! Opening reads the manifest, the series and the footers; row groups are read when they are asked for, each as one piece
-//! whose checksum is verified before anything in it is believed.
+//! Opening reads the manifest, the series and the footers; row groups are read when they are asked for.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMillisecondType};
-use bytes::{Buf, Bytes};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::column::reader::{ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{BoolType, DataType, DoubleType, Int64Type as Int64};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::statistics::Statistics;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use super::groups::{Damage, Piece, Place, damaged, guarded, unexpected};
 use super::manifest::{FileEntry, MANIFEST, Manifest};
-use super::part::{DATASET_KEY, GROUPS_KEY};
 use super::schema::column;
-use super::series::{SeriesRecord, labels_of};
+use super::series::{self, SeriesRecord};
 use super::{histograms, schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::loss::{Ledger, Loss};
-use crate::raw::{crc32c, hex};
 use crate::sample::STALE_NAN_BITS;
 use crate::selector::{Matcher, Selector};
 use crate::time::Interval;
 use crate::tsdb::run::Run;
 
 /// Rows in a row group of samples, at most: twice of what is aimed at.
-const MOST_ROWS: i64 = 1 << 19;
+const MOST_ROWS: u64 = 1 << 19;
+/// What the rows of a table may take in memory beside [`MOST_RATIO`] times its bytes: two thirds of what a full row group of
+/// usual ones takes.
+const FREE_BYTES: usize = 64 << 20;
+const MOST_RATIO: usize = 256;
 
 /// An opened dataset.
 #[derive(Debug)]
@@ -96,10 +91,8 @@ pub struct Group {
 
 #[derive(Debug)]
 enum Content {
-    /// Float samples: a row group of a file.
-    Floats { path: PathBuf, footer: Arc<ParquetMetaData>, group: usize, crc: u32 },
-    /// Native histograms: a whole file.
-    Histograms { path: PathBuf, sha256: String, bytes: u64 },
+    Floats(Place),
+    Histograms(Place),
     /// Nothing that can be read.
     Lost(ErrorKind, String),
 }
@@ -107,7 +100,7 @@ enum Content {
 impl Group {
     /// Whether it holds native histograms.
     pub fn is_histograms(&self) -> bool {
-        matches!(self.content, Content::Histograms { .. })
+        matches!(self.content, Content::Histograms(_))
     }
 
     fn lost(entry: &FileEntry, file: String, kind: ErrorKind, detail: String) -> Option<Group> {
@@ -119,8 +112,12 @@ impl Group {
     /// The samples of `wanted` (ascending) in this group, in the order of the rows; the loss if it cannot be read.
     pub fn read(&self, wanted: &[i64]) -> Result<Vec<(i64, Run)>, Box<Loss>> {
         let found = match &self.content {
-            Content::Floats { path, footer, group, crc } => read_group(path, footer, *group, *crc, wanted),
-            Content::Histograms { path, sha256, bytes } => read_histograms(path, sha256, *bytes, wanted),
+            Content::Floats(place) => place
+                .load()
+                .and_then(|piece| guarded(|| decode_floats(&Arc::new(piece), place, wanted).map_err(damaged))),
+            Content::Histograms(place) => {
+                place.load().and_then(|piece| guarded(|| decode_histograms(piece, place, wanted)))
+            }
             Content::Lost(kind, detail) => Err((None, *kind, detail.clone())),
         };
         found.map_err(|(offset, kind, detail)| {
@@ -135,17 +132,6 @@ impl Group {
             })
         })
     }
-}
-
-/// Where a file is damaged, how, and in words.
-type Damage = (Option<u64>, ErrorKind, String);
-
-fn damaged(e: ParquetError) -> Damage {
-    (None, ErrorKind::Malformed, format!("it cannot be decoded: {e}"))
-}
-
-fn unreadable(e: &std::io::Error) -> Damage {
-    (None, ErrorKind::Io, format!("it cannot be read: {}", crate::error::plain_io(e)))
 }
 
 impl Dataset {
@@ -238,38 +224,54 @@ impl Dataset {
         })
     }
 
-    /// What `range` asks for beyond the times that were converted. An open end asks for what there is.
-    pub fn outside(&self, range: Interval) -> Vec<Loss> {
+    /// The times that were converted.
+    pub fn converted(&self) -> Interval {
         let Manifest { start_ms, end_ms, .. } = self.manifest;
-        let before = start_ms.filter(|s| range.start != i64::MIN && range.start < *s);
-        let after = end_ms.filter(|e| range.end != i64::MAX && range.end > *e);
-        let gaps = before.map(|s| Interval::new(range.start, range.end.min(s.saturating_sub(1))));
-        let gaps =
-            gaps.into_iter().chain(after.map(|e| Interval::new(range.start.max(e.saturating_add(1)), range.end)));
+        Interval::new(start_ms.unwrap_or(i64::MIN), end_ms.unwrap_or(i64::MAX))
+    }
+
+    /// Where nothing is known of any series, because it was converted neither here nor into a dataset beside it that holds
+    /// `elsewhere`.
+    pub fn unknown(&self, elsewhere: &[Interval]) -> Vec<Interval> {
+        let mut held: Vec<Interval> = elsewhere.iter().copied().chain([self.converted()]).collect();
+        held.sort_by_key(|i| i.start);
+        let mut gaps = Vec::new();
+        // The first time that is not yet held; none behind the last of all times.
+        let mut next = Some(i64::MIN);
+        for i in held {
+            let Some(from) = next else { break };
+            if i.start > from {
+                gaps.push(Interval::new(from, i.start - 1));
+            }
+            next = i.end.max(from.saturating_sub(1)).checked_add(1);
+        }
+        gaps.extend(next.map(|from| Interval::new(from, i64::MAX)));
+        gaps
+    }
+
+    /// What `range` asks for beyond the times that were converted. An open end asks for what there is.
+    pub fn outside(&self, range: Interval, elsewhere: &[Interval]) -> Vec<Loss> {
+        let open = |gap: &Interval| {
+            (gap.start, range.start) == (i64::MIN, i64::MIN) || (gap.end, range.end) == (i64::MAX, i64::MAX)
+        };
+        let gaps = self.unknown(elsewhere).into_iter().filter(|gap| gap.overlaps(&range) && !open(gap));
         gaps.map(|gap| Loss {
             file: MANIFEST.to_owned(),
             offset: None,
             kind: ErrorKind::Missing,
             detail: "these times were not converted; convert the source with other --start and --end".to_owned(),
             series: None,
-            interval: Some(gap),
+            interval: Some(Interval::new(gap.start.max(range.start), gap.end.min(range.end))),
             samples: None,
         })
         .collect()
-    }
-
-    /// Where nothing is known of any series, because it was not converted.
-    pub fn unknown(&self) -> impl Iterator<Item = Interval> {
-        let Manifest { start_ms, end_ms, .. } = self.manifest;
-        let before = start_ms.map(|s| Interval::new(i64::MIN, s.saturating_sub(1)));
-        before.into_iter().chain(end_ms.map(|e| Interval::new(e.saturating_add(1), i64::MAX)))
     }
 
     fn open_series(&mut self) {
         let files: Vec<(&Folder, &FileEntry)> =
             self.folders.iter().flat_map(|f| files_below(f, "series/").map(move |e| (f, e))).collect();
         let read: Vec<Result<Vec<SeriesRecord>, Damage>> =
-            files.par_iter().map(|(folder, entry)| read_series(&folder.dir.join(&entry.path), entry)).collect();
+            files.par_iter().map(|(folder, entry)| read_series(folder, entry)).collect();
         let (mut series, mut losses) = (Vec::new(), Vec::new());
         for ((folder, entry), read) in files.into_iter().zip(read) {
             match read {
@@ -382,196 +384,69 @@ fn files_below<'a>(folder: &'a Folder, prefix: &'static str) -> impl Iterator<It
     folder.manifest.files.iter().filter(move |e| e.path.starts_with(prefix))
 }
 
-/// A whole file whose digest is the manifest's.
-fn verified(path: &Path, bytes: u64, sha256: &str) -> Result<Bytes, Damage> {
-    let found = std::fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => (None, ErrorKind::Missing, "the file is not there".to_owned()),
-        _ => unreadable(&e),
-    })?;
-    if found.len() as u64 != bytes {
-        return Err((None, ErrorKind::Truncated, format!("{} bytes; the manifest says {bytes}", found.len())));
+/// How much the rows of some bytes may still take in memory.
+struct Room(usize);
+
+impl Room {
+    fn of(bytes: usize) -> Room {
+        Room(bytes.saturating_mul(MOST_RATIO).saturating_add(FREE_BYTES))
     }
-    let digest = hex(&Sha256::digest(&found));
-    if digest != sha256 {
-        return Err((None, ErrorKind::Checksum, format!("its SHA-256 is {digest}; the manifest says {sha256}")));
+
+    fn take(&mut self, bytes: usize) -> Result<(), Damage> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            (None, ErrorKind::Malformed, "its rows unfold to more than any table of a dataset does".to_owned())
+        })?;
+        Ok(())
     }
-    Ok(Bytes::from(found))
 }
 
-fn batches(bytes: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch, Damage>>, Damage> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|b| b.build()).map_err(damaged)?;
-    Ok(reader.map(|batch| batch.map_err(|e| damaged(e.into()))))
-}
-
-fn unexpected() -> Damage {
-    (None, ErrorKind::Malformed, "its columns are not those of this release".to_owned())
-}
-
-fn read_series(path: &Path, entry: &FileEntry) -> Result<Vec<SeriesRecord>, Damage> {
-    let bytes = verified(path, entry.bytes, &entry.sha256)?;
-    guarded(|| {
-        let mut out = Vec::new();
-        for batch in batches(bytes)? {
-            out.extend(records_of(&batch?).ok_or_else(unexpected)?);
-        }
-        Ok(out)
-    })
-}
-
-/// The rows of a batch of the series table.
-fn records_of(batch: &RecordBatch) -> Option<Vec<SeriesRecord>> {
-    let column = |name: &str| batch.column_by_name(name);
-    let longs = |name: &str| column(name)?.as_primitive_opt::<Int64Type>();
-    let times = |name: &str| column(name)?.as_primitive_opt::<TimestampMillisecondType>();
-    let texts = |name: &str| column(name)?.as_string_opt::<i32>();
-    let (ids, samples, histograms) = (longs("series_id")?, longs("samples")?, longs("histograms")?);
-    let (labels, binaries) = (texts("labels")?, column("labels_binary")?.as_binary_opt::<i32>()?);
-    let (first, last, references) = (times("first_ts")?, times("last_ts")?, longs("head_ref")?);
-    let metadata = [texts("type")?, texts("unit")?, texts("help")?];
-    let list = |name: &str, row: usize| -> Option<Vec<i64>> {
-        let lists = column(name)?.as_list_opt::<i32>()?;
-        if lists.is_null(row) {
-            return Some(Vec::new());
-        }
-        Some(lists.value(row).as_primitive_opt::<TimestampMillisecondType>()?.values().to_vec())
-    };
-    let mut out = Vec::with_capacity(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        let binary = (!binaries.is_null(row)).then(|| binaries.value(row));
-        let text =
-            |of: &arrow::array::StringArray| if of.is_null(row) { String::new() } else { of.value(row).to_owned() };
-        let metadata = metadata.map(text);
-        let holes = list("hole_start", row)?.into_iter().zip(list("hole_end", row)?);
-        out.push(SeriesRecord {
-            id: ids.value(row),
-            labels: labels_of(labels.value(row), binary)?,
-            samples: samples.value(row) as u64,
-            histograms: histograms.value(row) as u64,
-            times: (!first.is_null(row)).then(|| Interval::new(first.value(row), last.value(row))),
-            metadata: metadata.iter().any(|m| !m.is_empty()).then_some(metadata),
-            head_reference: (!references.is_null(row)).then(|| references.value(row) as u64),
-            holes: holes.map(|(a, b)| Interval::new(a, b)).collect(),
-            conflicts: list("conflicts", row)?,
-        });
+/// The rows of the table of series, which ascend in number and in labels.
+fn read_series(folder: &Folder, entry: &FileEntry) -> Result<Vec<SeriesRecord>, Damage> {
+    let places = Place::all(&folder.dir.join(&entry.path), entry, &folder.manifest.dataset_id, series::ROWS.group)?;
+    let mut out: Vec<SeriesRecord> = Vec::new();
+    let mut room = Room::of(usize::try_from(entry.bytes).unwrap_or(usize::MAX));
+    for place in places {
+        let piece = place.load()?;
+        guarded(|| {
+            for batch in place.batches(piece)? {
+                for record in series::records_of(&batch?).ok_or_else(unexpected)? {
+                    let ascends = out.last().is_none_or(|last| last.id < record.id && last.labels < record.labels);
+                    if !ascends {
+                        let detail = format!("the series {} is not behind the one before it", record.labels);
+                        return Err((None, ErrorKind::Malformed, detail));
+                    }
+                    room.take(record.memory())?;
+                    out.push(record);
+                }
+            }
+            Ok(())
+        })?;
     }
-    Some(out)
+    Ok(out)
 }
 
-/// The row groups of a file of samples, or the file of histograms; a file that cannot be used is one lost group.
+/// The row groups of a file of samples or of histograms; a file that cannot be used is one lost group.
 fn groups_in(folder: &Folder, entry: &FileEntry) -> Vec<Group> {
-    let (file, path) = (folder.file(&entry.path), folder.dir.join(&entry.path));
-    let (Some(series), Some((start, end))) = (entry.series, entry.times_ms) else { return Vec::new() };
-    if entry.path.starts_with("histograms/") {
-        let content = Content::Histograms { path, sha256: entry.sha256.clone(), bytes: entry.bytes };
-        return vec![Group { file, series, times: Interval::new(start, end), rows: entry.rows, content }];
+    let file = folder.file(&entry.path);
+    if entry.rows == 0 {
+        return Vec::new();
     }
-    match footer_groups(&path, entry, &file, &folder.manifest.dataset_id) {
+    let histograms = entry.path.starts_with("histograms/");
+    let most_rows = if histograms { histograms::ROWS.group } else { MOST_ROWS };
+    let group = |place: Place| -> Result<Group, Damage> {
+        if !histograms && place.about().num_columns() != schema::samples().num_columns() {
+            return Err(unexpected());
+        }
+        let (series, times) = place.cover().ok_or_else(unexpected)?;
+        let rows = place.rows();
+        let content = if histograms { Content::Histograms(place) } else { Content::Floats(place) };
+        Ok(Group { file: file.clone(), series, times, rows, content })
+    };
+    let places = Place::all(&folder.dir.join(&entry.path), entry, &folder.manifest.dataset_id, most_rows);
+    match places.and_then(|places| places.into_iter().map(group).collect()) {
         Ok(groups) => groups,
         Err((_, kind, detail)) => Group::lost(entry, file, kind, detail).into_iter().collect(),
     }
-}
-
-fn footer_groups(path: &Path, entry: &FileEntry, file: &str, dataset_id: &str) -> Result<Vec<Group>, Damage> {
-    let footer = entry.footer.as_ref().ok_or_else(unexpected)?;
-    let mut open = File::open(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => (None, ErrorKind::Missing, "the file is not there".to_owned()),
-        _ => unreadable(&e),
-    })?;
-    let found = open.metadata().map_err(|e| unreadable(&e))?.len();
-    if found != entry.bytes || footer.from > found {
-        return Err((None, ErrorKind::Truncated, format!("{found} bytes; the manifest says {}", entry.bytes)));
-    }
-    let mut tail = Vec::new();
-    open.seek(SeekFrom::Start(footer.from)).map_err(|e| unreadable(&e))?;
-    open.read_to_end(&mut tail).map_err(|e| unreadable(&e))?;
-    if hex(&Sha256::digest(&tail)) != footer.sha256 {
-        let detail = "its footer is not the one that the manifest knows, so its row groups cannot be found";
-        return Err((Some(footer.from), ErrorKind::Checksum, detail.to_owned()));
-    }
-    let tail = Piece { from: footer.from, bytes: Bytes::from(tail) };
-    let metadata = guarded(|| footer_of(&tail))?;
-    let about = |key: &str| {
-        let all = metadata.file_metadata().key_value_metadata()?;
-        all.iter().find(|kv| kv.key == key)?.value.clone()
-    };
-    if about(DATASET_KEY).as_deref() != Some(dataset_id) {
-        return Err((None, ErrorKind::Malformed, "it is a file of another dataset".to_owned()));
-    }
-    let crcs: Option<Vec<u32>> = about(GROUPS_KEY)
-        .filter(|text| !text.is_empty())
-        .map_or(Some(Vec::new()), |text| text.split(',').map(|c| u32::from_str_radix(c, 16).ok()).collect());
-    let crcs = crcs.filter(|c| c.len() == metadata.num_row_groups()).ok_or_else(unexpected)?;
-    let metadata = Arc::new(metadata);
-    let mut groups = Vec::new();
-    for (group, crc) in crcs.into_iter().enumerate() {
-        check_group(&metadata, group)?;
-        let about = metadata.row_group(group);
-        let range = |of: usize| match about.columns().get(of)?.statistics()? {
-            Statistics::Int64(s) => Some((*s.min_opt()?, *s.max_opt()?)),
-            _ => None,
-        };
-        let (series, times) = range(column::SERIES_ID).zip(range(column::TS)).ok_or_else(unexpected)?;
-        groups.push(Group {
-            file: file.to_owned(),
-            series,
-            times: Interval::new(times.0, times.1),
-            rows: about.num_rows() as u64,
-            content: Content::Floats { path: path.to_path_buf(), footer: metadata.clone(), group, crc },
-        });
-    }
-    Ok(groups)
-}
-
-/// A piece of a file in memory, under the offsets of the file.
-struct Piece {
-    from: u64,
-    bytes: Bytes,
-}
-
-impl Piece {
-    fn at(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let skip = start.checked_sub(self.from).filter(|s| *s <= self.bytes.len() as u64);
-        skip.map(|s| self.bytes.slice(s as usize..)).ok_or_else(|| ParquetError::EOF(format!("byte {start}")))
-    }
-}
-
-impl Length for Piece {
-    fn len(&self) -> u64 {
-        self.from + self.bytes.len() as u64
-    }
-}
-
-impl ChunkReader for Piece {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.at(start)?.reader())
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let rest = self.at(start)?;
-        if length > rest.len() {
-            return Err(ParquetError::EOF(format!("{length} bytes at byte {start}")));
-        }
-        Ok(rest.slice(..length))
-    }
-}
-
-/// Reads a row group whole and verifies its checksum.
-fn load_group(path: &Path, about: &RowGroupMetaData, crc: u32) -> Result<Piece, Damage> {
-    let ranges = || about.columns().iter().map(|c| c.byte_range());
-    let from = ranges().map(|(at, _)| at).min().unwrap_or(0);
-    let end = ranges().map(|(at, length)| at.saturating_add(length)).max().unwrap_or(0);
-    let mut file = File::open(path).map_err(|e| unreadable(&e))?;
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(from)).map_err(|e| unreadable(&e))?;
-    file.take(end - from).read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
-    let computed = crc32c(&bytes);
-    if computed != crc {
-        let detail = format!("the checksum of the row group is {computed:08x}; the footer says {crc:08x}");
-        return Err((Some(from), ErrorKind::Checksum, detail));
-    }
-    Ok(Piece { from, bytes: Bytes::from(bytes) })
 }
 
 /// One column of a row group, read forwards.
@@ -582,11 +457,11 @@ struct ColumnCursor<T: DataType> {
 }
 
 impl<T: DataType> ColumnCursor<T> {
-    fn open(piece: &Arc<Piece>, footer: &ParquetMetaData, group: usize, column: usize) -> Result<Self, ParquetError> {
-        let about = footer.row_group(group);
+    fn open(piece: &Arc<Piece>, place: &Place, column: usize) -> Result<Self, ParquetError> {
+        let about = place.about();
         let chunk = about.column(column);
-        let pages =
-            footer.page_index_for_row_group(group).offset_index(column).map(|index| index.page_locations().clone());
+        let index = place.footer().page_index_for_row_group(place.group());
+        let pages = index.offset_index(column).map(|index| index.page_locations().clone());
         let pages = SerializedPageReader::new(piece.clone(), chunk, about.num_rows() as usize, pages)?;
         let descr = schema::samples().column(column);
         let optional = descr.max_def_level() > 0;
@@ -622,68 +497,22 @@ impl<T: DataType> ColumnCursor<T> {
     }
 }
 
-fn read_group(
-    path: &Path,
-    footer: &ParquetMetaData,
-    group: usize,
-    crc: u32,
-    wanted: &[i64],
-) -> Result<Vec<(i64, Run)>, Damage> {
-    let about = footer.row_group(group);
-    let piece = Arc::new(load_group(path, about, crc)?);
-    guarded(|| decode_group(&piece, footer, group, wanted).map_err(damaged))
-}
-
-/// Runs a part of the Parquet library. What it does with bytes whose digests somebody made fit is not ours to know: if it
-/// panics, the bytes are lost and the process goes on.
-fn guarded<T>(read: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
-    let gave_up = |_| Err((None, ErrorKind::Malformed, "the Parquet library cannot make sense of it".to_owned()));
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(gave_up)
-}
-
-fn footer_of(tail: &Piece) -> Result<ParquetMetaData, Damage> {
-    ParquetMetaDataReader::new()
-        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Optional)
-        .parse_and_finish(tail)
-        .map_err(damaged)
-}
-
-/// The columns and the size that every row group of ours has: memory is set aside by what it says.
-fn check_group(footer: &ParquetMetaData, group: usize) -> Result<(), Damage> {
-    let about = footer.row_group(group);
-    let columns = schema::samples().num_columns();
-    if about.num_columns() != columns || !(0..=MOST_ROWS).contains(&about.num_rows()) {
-        return Err(unexpected());
-    }
-    let sizes = about.columns().iter().map(|c| c.uncompressed_size().max(c.compressed_size()));
-    if sizes.max().unwrap_or(0) > MOST_ROWS * 32 || about.columns().iter().any(|c| c.compressed_size() < 0) {
-        return Err(unexpected());
-    }
-    Ok(())
-}
-
-fn decode_group(
-    piece: &Arc<Piece>,
-    footer: &ParquetMetaData,
-    group: usize,
-    wanted: &[i64],
-) -> Result<Vec<(i64, Run)>, ParquetError> {
-    let rows = footer.row_group(group).num_rows() as usize;
+fn decode_floats(piece: &Arc<Piece>, place: &Place, wanted: &[i64]) -> Result<Vec<(i64, Run)>, ParquetError> {
+    let rows = place.rows() as usize;
     let mut ids = Vec::with_capacity(rows);
-    ColumnCursor::<Int64>::open(piece, footer, group, column::SERIES_ID)?
-        .rows(0..rows, |id| ids.extend(id.copied()))?;
+    ColumnCursor::<Int64>::open(piece, place, column::SERIES_ID)?.rows(0..rows, |id| ids.extend(id.copied()))?;
     let all_null = |column: usize| {
-        let statistics = footer.row_group(group).column(column).statistics();
+        let statistics = place.about().column(column).statistics();
         statistics.and_then(Statistics::null_count_opt) == Some(rows as u64)
     };
-    let open = |column| ColumnCursor::<Int64>::open(piece, footer, group, column);
-    let (mut ts, mut stale) = (open(column::TS)?, ColumnCursor::<BoolType>::open(piece, footer, group, column::STALE)?);
-    let mut value = ColumnCursor::<DoubleType>::open(piece, footer, group, column::VALUE)?;
+    let open = |column| ColumnCursor::<Int64>::open(piece, place, column);
+    let (mut ts, mut stale) = (open(column::TS)?, ColumnCursor::<BoolType>::open(piece, place, column::STALE)?);
+    let mut value = ColumnCursor::<DoubleType>::open(piece, place, column::VALUE)?;
     let mut starts = if all_null(column::START_TS) { None } else { Some(open(column::START_TS)?) };
     let mut scaled = if all_null(column::VALUE_INT) {
         None
     } else {
-        Some((open(column::VALUE_INT)?, ColumnCursor::<DoubleType>::open(piece, footer, group, column::DIV)?))
+        Some((open(column::VALUE_INT)?, ColumnCursor::<DoubleType>::open(piece, place, column::DIV)?))
     };
     let mut out = Vec::new();
     for id in wanted {
@@ -726,21 +555,20 @@ fn decode_group(
     Ok(out)
 }
 
-fn read_histograms(path: &Path, sha256: &str, bytes: u64, wanted: &[i64]) -> Result<Vec<(i64, Run)>, Damage> {
-    let bytes = verified(path, bytes, sha256)?;
-    guarded(|| {
-        let mut out: Vec<(i64, Run)> = Vec::new();
-        for batch in batches(bytes)? {
-            for (id, sample) in histograms::rows_of(&batch?).ok_or_else(unexpected)? {
-                if wanted.binary_search(&id).is_err() {
-                    continue;
-                }
-                match out.last_mut() {
-                    Some((last, run)) if *last == id => run.histograms.push(sample),
-                    _ => out.push((id, Run { histograms: vec![sample], ..Run::default() })),
-                }
+fn decode_histograms(piece: Piece, place: &Place, wanted: &[i64]) -> Result<Vec<(i64, Run)>, Damage> {
+    let mut out: Vec<(i64, Run)> = Vec::new();
+    let mut room = Room::of(piece.size());
+    for batch in place.batches(piece)? {
+        for (id, sample) in histograms::rows_of(&batch?).ok_or_else(unexpected)? {
+            if wanted.binary_search(&id).is_err() {
+                continue;
+            }
+            room.take(histograms::memory(&sample))?;
+            match out.last_mut() {
+                Some((last, run)) if *last == id => run.histograms.push(sample),
+                _ => out.push((id, Run { histograms: vec![sample], ..Run::default() })),
             }
         }
-        Ok(out)
-    })
+    }
+    Ok(out)
 }

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
+    Array, ArrayRef, AsArray, BinaryBuilder, Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    TimestampMillisecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use parquet::errors::ParquetError;
 use sha2::{Digest, Sha256};
 
 use super::manifest::FileEntry;
-use super::part::{Batched, TableWriter};
+use super::part::{Batched, TableRows, TableWriter};
 use crate::error::Result;
 use crate::labels::{Label, Labels, METRIC_NAME, is_label_identifier};
 use crate::raw::hex;
@@ -20,8 +21,8 @@ use crate::time::Interval;
 
 /// Labels with a column of their own, at most.
 pub(super) const MOST_LABEL_COLUMNS: usize = 64;
-/// Series in one batch on the way to a row group.
-const BATCH_ROWS: usize = 1 << 12;
+/// Series that are encoded at once, and that stand in one row group.
+pub(super) const ROWS: TableRows = TableRows { batch: 1 << 12, group: 1 << 16 };
 
 /// What stands in one row.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +45,15 @@ pub struct SeriesRecord {
     pub holes: Vec<Interval>,
     /// Times at which parts of the source contradict each other.
     pub conflicts: Vec<i64>,
+}
+
+impl SeriesRecord {
+    /// About how much memory it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let labels: usize = self.labels.iter().map(|l| l.name.len() + l.value.len() + size_of::<Label>()).sum();
+        let metadata: usize = self.metadata.iter().flatten().map(String::len).sum();
+        size_of::<SeriesRecord>() + labels + metadata + self.holes.len() * 16 + self.conflicts.len() * 8
+    }
 }
 
 /// Which labels have a column of their own.
@@ -156,6 +166,44 @@ pub(super) fn labels_of(json: &str, binary: Option<&[u8]>) -> Option<Labels> {
         }
     }
     Some(Labels::normalized(pairs).0)
+}
+
+/// The rows of a batch. `None` where the columns are not those that are written here.
+pub(super) fn records_of(batch: &RecordBatch) -> Option<Vec<SeriesRecord>> {
+    let column = |name: &str| batch.column_by_name(name);
+    let longs = |name: &str| column(name)?.as_primitive_opt::<Int64Type>();
+    let times = |name: &str| column(name)?.as_primitive_opt::<TimestampMillisecondType>();
+    let texts = |name: &str| column(name)?.as_string_opt::<i32>();
+    let (ids, samples, histograms) = (longs("series_id")?, longs("samples")?, longs("histograms")?);
+    let (labels, binaries) = (texts("labels")?, column("labels_binary")?.as_binary_opt::<i32>()?);
+    let (first, last, references) = (times("first_ts")?, times("last_ts")?, longs("head_ref")?);
+    let metadata = [texts("type")?, texts("unit")?, texts("help")?];
+    let list = |name: &str, row: usize| -> Option<Vec<i64>> {
+        let lists = column(name)?.as_list_opt::<i32>()?;
+        if lists.is_null(row) {
+            return Some(Vec::new());
+        }
+        Some(lists.value(row).as_primitive_opt::<TimestampMillisecondType>()?.values().to_vec())
+    };
+    let mut out = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let binary = (!binaries.is_null(row)).then(|| binaries.value(row));
+        let text = |of: &StringArray| if of.is_null(row) { String::new() } else { of.value(row).to_owned() };
+        let metadata = metadata.map(text);
+        let holes = list("hole_start", row)?.into_iter().zip(list("hole_end", row)?);
+        out.push(SeriesRecord {
+            id: ids.value(row),
+            labels: labels_of(labels.value(row), binary)?,
+            samples: samples.value(row) as u64,
+            histograms: histograms.value(row) as u64,
+            times: (!first.is_null(row)).then(|| Interval::new(first.value(row), last.value(row))),
+            metadata: metadata.iter().any(|m| !m.is_empty()).then_some(metadata),
+            head_reference: (!references.is_null(row)).then(|| references.value(row) as u64),
+            holes: holes.map(|(a, b)| Interval::new(a, b)).collect(),
+            conflicts: list("conflicts", row)?,
+        });
+    }
+    Some(out)
 }
 
 /// Builders of one batch of rows.
@@ -273,7 +321,7 @@ impl SeriesWriter {
     /// Creates `rel` below the dataset's folder `dir`.
     pub fn create(dir: &Path, rel: String, columns: &LabelColumns) -> Result<SeriesWriter> {
         let rows = Rows::new(columns.columns.len());
-        let table = TableWriter::create(dir, rel, schema(columns), rows, BATCH_ROWS)?;
+        let table = TableWriter::create(dir, rel, schema(columns), rows, ROWS)?;
         Ok(SeriesWriter { columns: columns.clone(), table })
     }
 

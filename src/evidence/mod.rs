@@ -20,6 +20,7 @@ mod summary;
 pub mod summary_text;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -36,17 +37,16 @@ pub use computed::{Answer, Window, windows};
 pub use folder::{Check, Entry, Kind, Missing};
 pub use git::shell_word;
 
-/// What an evidence folder holds at its top, and nothing else.
-pub const MEMBERS: [&str; 8] = [
-    summary::NAME,
-    "availability",
-    "model_updates",
-    "api_samples",
-    "model_registry",
-    "git_history",
-    "system_info",
-    "logs",
-];
+/// The files of the evidence folder `dir`, relative with `/`, as its summary lists them; nothing where it is none.
+pub fn own_files(dir: &Path) -> BTreeSet<String> {
+    let text = std::fs::read(dir.join(summary::NAME)).unwrap_or_default();
+    let document: Value = serde_json::from_slice(&text).unwrap_or_default();
+    if document["schema"] != summary::SCHEMA {
+        return BTreeSet::new();
+    }
+    let listed = document["files"].as_array().into_iter().flatten().filter_map(|f| f["path"].as_str());
+    listed.chain([summary::NAME]).map(str::to_owned).collect()
+}
 
 /// What to collect, and from where.
 #[derive(Debug, Clone, Default)]

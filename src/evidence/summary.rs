@@ -11,6 +11,9 @@ use super::folder::Folder;
 /// Its name.
 pub const NAME: &str = "EVIDENCE_SUMMARY.json";
 
+/// What its `schema` says.
+pub const SCHEMA: &str = "promproof.evidence/1";
+
 /// The original's lists, and the folder that each is about.
 const LISTS: [(&str, &str); 7] = [
     ("availability_reports", "availability/"),
@@ -32,7 +35,7 @@ pub fn document(
 ) -> Value {
     let mut doc = Map::new();
     let mut put = |key: &str, value: Value| doc.insert(key.to_owned(), value);
-    put("schema", "promproof.evidence/1".into());
+    put("schema", SCHEMA.into());
     put("collection_timestamp", isoformat(evaluated).into());
     let lists: Map<String, Value> = LISTS
         .iter()

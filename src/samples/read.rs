@@ -6,7 +6,7 @@ use crate::dumps::DumpSeries;
 use crate::head::HeadSeries;
 use crate::loss::Conflict;
 use crate::series::{Member, MergedSeries};
-use crate::source::{Part, Source};
+use crate::source::{Part, Source, SourceDataset};
 use crate::time::Interval;
 use crate::tsdb::Block;
 use crate::tsdb::block::ChunkOutcome;
@@ -205,13 +205,13 @@ impl PartReader<'_, '_> {
     }
 
     fn dataset(&mut self, at: usize, series: &SeriesRow, alone: bool) {
-        let Some(dataset) = self.reader.source.datasets.get(at).map(|d| &d.dataset) else { return };
+        let Some(SourceDataset { dataset, elsewhere, .. }) = self.reader.source.datasets.get(at) else { return };
         let (part, range, record) = (Part::Dataset(at), self.ask.range, &series.record);
         let mut count = MemberCount::new(part);
         let inside = |i: &&Interval| i.overlaps(&range);
         self.loaded.holes.extend(record.holes.iter().filter(inside));
-        self.loaded.holes.extend(dataset.unknown());
-        self.loaded.ledger.losses.extend(dataset.outside(range));
+        self.loaded.holes.extend(dataset.unknown(elsewhere));
+        self.loaded.ledger.losses.extend(dataset.outside(range, elsewhere));
         self.loaded.ledger.losses.extend(series.losses.iter().filter(|l| l.touches(&range)).cloned());
         let conflicts = record.conflicts.iter().filter(|t| range.contains(**t));
         let conflict = |t_ms: &i64| Conflict { series: record.labels.clone(), t_ms: *t_ms };

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::archive::Limits;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Manifest};
 use crate::dumps::{DumpOptions, Dumps, is_dump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
@@ -110,6 +110,8 @@ pub struct SourceDataset {
     pub dataset: Dataset,
     /// The release that is followed, for the order of sums.
     pub rules: ReplayRules,
+    /// The times that merged datasets of the same source and selectors hold.
+    pub elsewhere: Vec<Interval>,
     /// Position of its SOURCE among merged ones; 0 otherwise.
     pub origin: usize,
 }
@@ -230,7 +232,7 @@ impl Source {
         if kind == RootKind::Dataset {
             let dataset = Dataset::open(&root)?;
             let rules = ReplayRules::of(options.release.unwrap_or(NEWEST));
-            source.datasets.push(SourceDataset { dataset, rules, origin: 0 });
+            source.datasets.push(SourceDataset { dataset, rules, elsewhere: Vec::new(), origin: 0 });
             return Ok((source, kind));
         }
         if kind == RootKind::Dumps {
@@ -289,10 +291,31 @@ impl Source {
             merged.shadowed.append(&mut source.shadowed);
             merged.ledger.absorb(source.ledger);
         }
+        merged.tell_datasets_of_each_other();
         merged.name = names.join("+");
         merged.settle_blocks();
         merged.check_external_labels()?;
         Ok(merged)
+    }
+
+    /// Tells each dataset what others of the same source hold: a source may be converted in pieces of time.
+    fn tell_datasets_of_each_other(&mut self) {
+        let of_one_source =
+            |a: &Manifest, b: &Manifest| (&a.source, &a.semantics, &a.matches) == (&b.source, &b.semantics, &b.matches);
+        let elsewhere: Vec<Vec<Interval>> = (0..self.datasets.len())
+            .zip(&self.datasets)
+            .map(|(at, of)| {
+                let others = self
+                    .datasets
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, other)| *i != at && of_one_source(&of.dataset.manifest, &other.dataset.manifest));
+                others.map(|(_, other)| other.dataset.converted()).collect()
+            })
+            .collect();
+        for (d, elsewhere) in self.datasets.iter_mut().zip(elsewhere) {
+            d.elsewhere = elsewhere;
+        }
     }
 
     /// Replays the head of a data directory behind the blocks that were cut from it.

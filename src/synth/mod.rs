@@ -19,6 +19,7 @@ mod recommender;
 mod timeline;
 pub mod truth;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::time::{DurationMs, TimestampMs};
+use crate::tsdb::ulid::Ulid;
 use crate::tsdb::write::{BlockWriter, RawChunk};
 use blocks::ranges;
 use chance::Key;
@@ -135,6 +137,23 @@ impl Plan {
 struct Encoded {
     labels: Labels,
     chunks: Vec<RawChunk>,
+}
+
+/// The files in `dir` that [`write`] wrote, relative with `/`, as the truth lists their blocks; nothing where there is none.
+pub fn own_files(dir: &Path) -> BTreeSet<String> {
+    let truth: serde_json::Value =
+        std::fs::read(dir.join(TRUTH)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut own = BTreeSet::new();
+    for ulid in truth["blocks"].as_array().into_iter().flatten().filter_map(|b| Ulid::parse(b["ulid"].as_str()?)) {
+        let block = format!("{SNAPSHOT}/{ulid}");
+        own.extend(["meta.json", "index", "tombstones"].map(|name| format!("{block}/{name}")));
+        let segments = (1..).map(|n| format!("{block}/chunks/{n:06}"));
+        own.extend(segments.take_while(|path| dir.join(path).exists()));
+    }
+    if !own.is_empty() {
+        own.insert(TRUTH.to_owned());
+    }
+    own
 }
 
 /// Writes [`SNAPSHOT`] and [`TRUTH`] into `dir`, which exists and has neither. `block_done` hears of each block.

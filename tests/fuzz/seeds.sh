@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot archive head exposition; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive head exposition dataset; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -129,6 +129,10 @@ if command -v zstd >/dev/null; then
   zstd -qdc "$dumps/query-raw.json.zst" | dump '\000' answer
 fi
 printf '\000a{b="c\nd",e="\\\\n"} 1\t2\n# TYPE h histogram\n{"h.x",le="1"} NaN\n' > "$corpus/exposition/odd"
+# Of a dataset: nothing changed, a byte of the first file's footer, bytes of the pages of two files.
+printf '\000' > "$corpus/dataset/whole"
+printf '\001\000\000\020\377' > "$corpus/dataset/footer"
+printf '\000\200\000\040\001\201\001\000\377' > "$corpus/dataset/pages"
 i=0
 while read -r s; do i=$((i + 1)); printf '%s' "$s" > "$corpus/selector/$i"; done <<'END'
 up

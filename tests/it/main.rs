@@ -30,6 +30,7 @@ mod expected;
 /// Text dumps beside what upstream reads from them.
 mod exposition;
 /// Answers of servers beside ours.
+mod forge;
 mod golden;
 /// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
 mod histograms;

@@ -1,11 +1,13 @@
 //! `views.sql`: the samples with their labels and one value, as a view.
 
-use super::Options;
-use crate::dataset::Partition;
+use super::Partition;
 
-/// The text of the file. Paths are relative to the folder of the dataset.
-pub(super) fn sql(options: &Options) -> String {
-    let hive = if options.partition == Partition::Day { ", hive_partitioning = true" } else { "" };
+/// The name of the file.
+pub const VIEWS: &str = "views.sql";
+
+/// The text of the file, which depends on `partition` alone. Paths are relative to the folder of the dataset.
+pub fn views_sql(partition: &str) -> String {
+    let hive = if partition == Partition::Day.name() { ", hive_partitioning = true" } else { "" };
     format!(
         "\
 -- The dataset as a view, for DuckDB; run it in the folder that holds this file:  duckdb -init views.sql
