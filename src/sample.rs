@@ -45,6 +45,12 @@ impl Samples {
         self.ts.is_empty()
     }
 
+    /// Sets memory aside for `more` samples, without start timestamps.
+    pub fn reserve(&mut self, more: usize) {
+        self.ts.reserve(more);
+        self.bits.reserve(more);
+    }
+
     /// Appends one sample without a start timestamp.
     pub fn push(&mut self, t: i64, bits: u64) {
         self.ts.push(t);

@@ -269,8 +269,7 @@ impl<R: Batched> TableWriter<R> {
     }
 
     fn close_group(&mut self) -> Result<()> {
-        let encoded = self.encode_batch().map_err(|e| write_error(&self.file.path, &e));
-        encoded?;
+        self.encode_batch().map_err(|e| write_error(&self.file.path, &e))?;
         let (rows, cover) = (std::mem::take(&mut self.in_group), std::mem::take(&mut self.cover));
         let columns = std::mem::take(&mut self.columns);
         self.file.append(rows, cover, |out| {

@@ -405,10 +405,12 @@ impl Reader<'_> {
             return Err(Conflicting);
         }
         if disjoint {
-            return Ok(runs.into_iter().fold(Run::default(), |mut all, run| {
-                all.append(run);
-                all
-            }));
+            let samples: usize = runs.iter().map(|r| r.floats.len()).sum();
+            let mut runs = runs.into_iter();
+            let mut all = runs.next().unwrap_or_default();
+            all.floats.reserve(samples - all.floats.len());
+            runs.for_each(|run| all.append(run));
+            return Ok(all);
         }
         // The hint of a histogram depends on who was read before it.
         if runs.iter().any(|r| !r.histograms.is_empty()) {

@@ -44,6 +44,11 @@ pub(super) struct Runs {
     pub passed_over: Vec<Interval>,
 }
 
+/// Samples in a chunk that a server cut.
+const USUAL: usize = 120;
+/// Samples that memory is set aside for before any is read: an index may claim anything.
+const MOST_RESERVED: usize = 1 << 16;
+
 /// In-order chunks of a head stand before out-of-order ones that begin at the same time (`tsdb/ooo_head_read.go`).
 const LATE: u64 = 1 << 32;
 
@@ -142,7 +147,9 @@ impl PartReader<'_, '_> {
         let (mut run, mut chunk_run) = (Run::default(), Run::default());
         let mut count = MemberCount::new(part);
         let range = self.ask.range;
-        for chunk in entry.chunks.iter().filter(|c| c.interval().overlaps(&range)) {
+        let asked = || entry.chunks.iter().filter(|c| c.interval().overlaps(&range));
+        run.floats.reserve((asked().count() * USUAL).min(MOST_RESERVED));
+        for chunk in asked() {
             if interval_at(deleted, chunk.min_time_ms).is_some_and(|d| d.contains(chunk.max_time_ms)) {
                 self.loaded.holes.push(chunk.sound_interval());
                 // A server drops such a chunk unread; its header is looked at for the account only.
