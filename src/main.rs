@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    promproof::dataset::hush_caught_panics();
     ExitCode::from(promproof::cli::run(std::env::args_os()))
 }

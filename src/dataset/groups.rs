@@ -1,6 +1,7 @@
 //! Row groups where they lie: found by the footer of their file, read as one piece whose checksum is verified before
 //! anything in it is believed, and not handed to the Parquet library where they claim more than a row group of ours can be.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -61,11 +62,30 @@ fn unreadable(e: &std::io::Error) -> Damage {
     }
 }
 
+thread_local! {
+    /// Whether a panic of this thread will be caught.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs a part of the Parquet library. What it does with bytes whose digests somebody made fit is not ours to know: if it
 /// panics, the bytes are lost and the process goes on.
 pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
     let gave_up = |_| Err((None, ErrorKind::Malformed, "the Parquet library cannot make sense of it".to_owned()));
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(gave_up)
+    GUARDED.set(true);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    GUARDED.set(false);
+    outcome.unwrap_or_else(gave_up)
+}
+
+/// Keeps panics of the Parquet library, which become losses, from being told on standard error. For the whole process, to
+/// be called once at its start.
+pub fn hush_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |about| {
+        if !GUARDED.get() {
+            usual(about);
+        }
+    }));
 }
 
 /// A row group of a file.

@@ -27,6 +27,7 @@ mod series;
 mod thrift;
 mod views;
 
+pub use groups::hush_caught_panics;
 pub use histograms::HistogramWriter;
 pub use manifest::{DATASET_FORMAT, FORMAT_VERSION, FileEntry, HeadEntry, LossEntry, MANIFEST, Manifest, Shard};
 pub use part::SampleWriter;
