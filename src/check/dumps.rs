@@ -68,6 +68,14 @@ fn file(found: &Found, max_zstd_window: u64) -> FileVerdict {
             }
             verdict
         }
+        Content::Empty | Content::Other(_) if dumps::is_answer_name(&found.rel) => {
+            let mut verdict = verdict(FileKind::Dump);
+            let found = if let Content::Other(what) = opened.content { what } else { "an empty file" };
+            let expected = "an answer of the query API, as its name says";
+            let effect = "the samples that were asked for are in no answer, of whatever time they are";
+            verdict.push(Finding::bad(ErrorKind::Malformed, "file", expected, found, effect));
+            verdict
+        }
         Content::Other(what) if dumps::is_dump_name(&found.rel) => {
             let mut verdict = verdict(FileKind::Dump);
             let effect = "nothing of it is in any answer";
@@ -79,7 +87,7 @@ fn file(found: &Found, max_zstd_window: u64) -> FileVerdict {
             verdict.push(Finding::note("file", "empty", "the series of its target end there"));
             verdict
         }
-        Content::Empty | Content::Other(_) => verdict(FileKind::Other),
+        Content::Empty | Content::Json | Content::Other(_) => verdict(FileKind::Other),
     }
 }
 
@@ -171,7 +179,8 @@ fn answer(bytes: impl std::io::Read, verdict: &mut FileVerdict) {
     match summary {
         Ok(s) if s.status != "success" => {
             let found = s.error.unwrap_or(s.status);
-            verdict.push(Finding::bad(ErrorKind::Missing, "status", "success", found, "there is nothing in it"));
+            let effect = "the samples that were asked for are in no answer, of whatever time they are";
+            verdict.push(Finding::bad(ErrorKind::Missing, "status", "success", found, effect));
         }
         Ok(s) => {
             for warning in s.warnings {

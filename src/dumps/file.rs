@@ -85,6 +85,8 @@ pub enum Content {
     Dump(Sniffed),
     /// Nothing but blanks.
     Empty,
+    /// JSON of another kind, without a fault as far as it was looked at.
+    Json,
     /// Something else, in words.
     Other(&'static str),
 }
@@ -154,15 +156,37 @@ fn content(head: &[u8]) -> Content {
         Form::Empty => Content::Empty,
         Form::Utf16 => Content::Other("text in UTF-16, which has to be converted to UTF-8 first"),
         Form::Answer if is_answer(head) => Content::Dump(sniffed),
-        Form::Answer => Content::Other("JSON that is no answer with samples"),
         Form::Text(_) if is_mostly_understood(head, sniffed) => Content::Dump(sniffed),
-        Form::Text(_) | Form::Unknown => Content::Other("text that no form of a dump explains"),
+        Form::Answer | Form::Text(_) | Form::Unknown => match json(head) {
+            Some(Ok(())) => Content::Json,
+            Some(Err(())) => Content::Other("JSON that is damaged or cut"),
+            None => Content::Other("text that no form of a dump explains"),
+        },
     }
 }
 
-/// Answers with samples name their kind in front; other objects, such as lists of series, do not.
+/// Answers with samples name their kind in front, refusals that of the error. Other objects, such as lists of series, have
+/// neither.
 fn is_answer(head: &[u8]) -> bool {
-    memchr::memmem::find(head, b"\"resultType\"").is_some()
+    let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
+    let refused = || serde_json::from_slice::<Refused>(head).is_ok_and(|r| r.status == "error");
+    has(b"\"resultType\"") || has(b"\"errorType\"") || refused()
+}
+
+/// What a server, or a proxy in front of it, says instead of an answer.
+#[derive(serde::Deserialize)]
+struct Refused {
+    status: String,
+}
+
+/// Whether this is JSON, and if so, whether it is whole or goes on behind the head without a fault.
+fn json(head: &[u8]) -> Option<Result<(), ()>> {
+    if !head.trim_ascii_start().starts_with(b"{") && !head.trim_ascii_start().starts_with(b"[") {
+        return None;
+    }
+    let goes_on = head.len() as u64 == HEAD_BYTES;
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(head);
+    Some(parsed.map(|_| ()).or_else(|e| if e.is_eof() && goes_on { Ok(()) } else { Err(()) }))
 }
 
 /// Whether more of the first lines are understood than not: a line of prose may look like a sample.

@@ -297,6 +297,12 @@ fn unpacked_name(name: &str) -> &str {
 
 const ENDINGS: [&str; 4] = [".prom", ".om", ".metrics", ".openmetrics"];
 
+/// Whether a path says that the file is a saved answer of the query API. The samples of an answer have times of their own, so
+/// one in its name says nothing about them.
+pub fn is_answer_name(rel: &str) -> bool {
+    unpacked_name(rel).to_ascii_lowercase().ends_with(".json")
+}
+
 fn read_file(
     found: &Found,
     dating: &Dating<'_>,
@@ -321,19 +327,20 @@ fn read_file(
         Content::Dump(sniffed) => {
             (form_name(sniffed), read::read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
         }
+        Content::Empty if is_answer_name(&found.rel) => return Ok(lost_answer(found, "the file is empty")),
+        Content::Other(what) if is_answer_name(&found.rel) => {
+            return Ok(lost_answer(found, &format!("this is {what}")));
+        }
+        Content::Json if dating.looks_like_a_dump(found) => return Ok(lost_answer(found, "this is other JSON")),
+        Content::Json => {
+            return Ok(Outcome::Other(format!("{}: JSON that is no answer with samples; left out", found.rel)));
+        }
         Content::Empty if dating.looks_like_a_dump(found) => ("empty", read::empty(&context)),
         Content::Empty => return Ok(Outcome::Other(format!("{}: the file is empty; left out", found.rel))),
         Content::Other(what) if dating.looks_like_a_dump(found) => {
-            let at = time.ok().map(|t| Interval::new(t, t));
-            return Ok(Outcome::Lost(Loss {
-                file: found.rel.clone(),
-                offset: None,
-                kind: ErrorKind::Unsupported,
-                detail: format!("a dump was expected by the file's name, and this is {what}"),
-                series: None,
-                interval: at,
-                samples: None,
-            }));
+            let detail = format!("a dump was expected by the file's name, and this is {what}");
+            let interval = time.ok().map(|t| Interval::new(t, t));
+            return Ok(Outcome::Lost(Loss { interval, ..lost(found, ErrorKind::Unsupported, detail) }));
         }
         Content::Other(what) => return Ok(Outcome::Other(format!("{}: {what}; left out", found.rel))),
     };
@@ -349,6 +356,19 @@ fn read_file(
         samples: contents.samples(),
     };
     Ok(Outcome::Dump(file, TargetKey { labels, stream: stream(&found.rel) }, contents))
+}
+
+/// A file of which nothing is used.
+fn lost(found: &Found, kind: ErrorKind, detail: String) -> Loss {
+    Loss { file: found.rel.clone(), offset: None, kind, detail, series: None, interval: None, samples: None }
+}
+
+/// A saved answer that is none: what it should have held may be of any time.
+fn lost_answer(found: &Found, what: &str) -> Outcome {
+    let detail = format!(
+        "an answer of the query API was expected by the file's name, and {what}; ask again, or leave it out with --include"
+    );
+    Outcome::Lost(lost(found, ErrorKind::Malformed, detail))
 }
 
 fn form_name(sniffed: Sniffed) -> &'static str {

@@ -33,7 +33,7 @@ pub struct AnswerSummary {
     pub status: String,
     /// `vector` or `matrix`.
     pub result_type: String,
-    /// Why the server refused, with `status` `error`.
+    /// Why the server refused, with `status` `error`: the kind of the error, and what it says.
     pub error: Option<String>,
     /// What the server wants to be known: `warnings` and `infos`. A partial answer says so here.
     pub warnings: Vec<String>,
@@ -101,7 +101,14 @@ impl<'de, F: FnMut(AnswerSeries)> Visitor<'de> for Answer<'_, F> {
                 "data" => map.next_value_seed(Answer { each: &mut *self.each, summary: &mut *self.summary })?,
                 "resultType" => self.summary.result_type = map.next_value()?,
                 "result" => map.next_value_seed(AllSeries(&mut *self.each))?,
-                "error" => self.summary.error = Some(map.next_value()?),
+                "error" | "errorType" => {
+                    let said: String = map.next_value()?;
+                    self.summary.error = Some(match (self.summary.error.take(), key == "error") {
+                        (None, _) => said,
+                        (Some(kind), true) => format!("{kind}: {said}"),
+                        (Some(text), false) => format!("{said}: {text}"),
+                    });
+                }
                 "warnings" | "infos" => self.summary.warnings.extend(map.next_value::<Vec<String>>()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -243,6 +250,6 @@ mod tests {
             assert!(summary.as_ref().is_err_and(|e| e.contains(message)), "{text}: {summary:?}");
         }
         let (_, summary) = read(r#"{"status":"error","errorType":"bad_data","error":"no"}"#);
-        assert_eq!(summary.map(|s| s.error), Ok(Some("no".to_owned())));
+        assert_eq!(summary.map(|s| s.error), Ok(Some("bad_data: no".to_owned())));
     }
 }

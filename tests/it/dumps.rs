@@ -742,3 +742,52 @@ fn a_server_and_plain_gets_count_the_same() {
     let count = |d: &serde_json::Value| d["switches"].as_array().map(Vec::len);
     assert_eq!((count(&of_data), count(&of_dumps)), (Some(1), Some(1)), "{of_data}");
 }
+
+/// An answer of the query API with raw samples: each series with its values at a minute's steps behind T0, off the minute.
+fn matrix(series: &[(&str, f64)]) -> String {
+    let one = |(n, (labels, per)): (usize, &(&str, f64))| {
+        let at = |m: u32| T0 as f64 / 1000.0 + f64::from(m) * 60.0 + n as f64 * 0.25;
+        let values: Vec<String> = (0..10).map(|m| format!("[{:.3},\"{}\"]", at(m), f64::from(m) * per)).collect();
+        format!("{{\"metric\":{{{labels}}},\"values\":[{}]}}", values.join(","))
+    };
+    let all: Vec<String> = series.iter().enumerate().map(one).collect();
+    format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{}]}}}}", all.join(","))
+}
+
+/// Raw data split by query, of which one failed: what it should have held may be of any time, whatever the file is called.
+#[test]
+fn a_failed_answer_is_a_loss_over_all_times() {
+    let good = matrix(&[("\"__name__\":\"recommend_requests_total\",\"status\":\"200\"", 9.0)]);
+    let up = matrix(&[("\"__name__\":\"up\"", 0.0), ("\"__name__\":\"x\"", 1.0)]).replace("\"0\"]", "\"1\"]");
+    let out = TempDir::new().unwrap();
+    let refused = "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"query timed out\"}";
+    for (name, body, said) in [
+        ("bad.json", refused, "execution: query timed out"),
+        ("20251119T120000Z.json", refused, "execution: query timed out"),
+        ("bad.json", "{\"status\": \"error\", \"error\": \"no such tenant\"}", "no such tenant"),
+        ("bad.json", "", "the file is empty"),
+        ("20251119T120000Z.json", "", "the file is empty"),
+        ("bad.json", "{\"status\":\"success\",\"da", "JSON that is damaged or cut"),
+        ("bad.json", "{\"status\":\"success\",\"data\":{\"resultType\":\"mat", "EOF while parsing"),
+        ("bad.json", "<html>502 Bad Gateway</html>\n", "text that no form of a dump explains"),
+    ] {
+        let dir = folder(&[("ok.json", &good), ("up.json", &up), (name, body)]);
+        let ledger = full_read(&open(dir.path())).1;
+        assert_eq!(ledger.losses.len(), 1, "{name} {body}: {ledger:?}");
+        assert_eq!((ledger.losses[0].interval, ledger.losses[0].file.as_str()), (None, name));
+        assert!(ledger.losses[0].detail.contains(said), "{body}: {:?}", ledger.losses[0]);
+        let path = p(dir.path());
+        let graded = run(&["availability", &path, "--window", "8m", "--semantics", "counted", "--format", "json"]);
+        assert_eq!(status(&graded), 3, "{name} {body}: {}", text_of(&graded));
+        let converted = run(&["convert", &path, "--output", &p(&out.path().join("set")), "--force"]);
+        assert_eq!(status(&converted), 3, "{name} {body}: {}", text_of(&converted));
+        let checked = run(&["check", &path]);
+        assert_eq!(status(&checked), 1, "{name} {body}: {}", text_of(&checked));
+        let quoted = said.strip_prefix("the file is ").unwrap_or(said);
+        assert!(text(&checked.stdout).contains(quoted), "{body}: {}", text_of(&checked));
+    }
+    // Other JSON is no answer that failed.
+    let dir =
+        folder(&[("ok.json", &good), ("up.json", &up), ("labels.json", "{\"status\":\"success\",\"data\":[\"a\"]}")]);
+    assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
+}
