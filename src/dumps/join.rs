@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, METRIC_NAME};
 use crate::loss::{Conflict, Ledger};
 use crate::sample::{STALE_NAN_BITS, Samples};
-use crate::time::{DurationMs, TimestampMs, human_duration};
+use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 
 /// What tells targets apart: the labels that their files were given, and the path of the files without its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,13 +227,14 @@ impl Building {
         for mut run in self.runs {
             samples.append(&mut run.samples);
         }
+        let scraped = samples.ts.first().zip(samples.ts.last()).map(|(first, last)| Interval::new(*first, *last));
         if !self.timed.is_empty() {
             samples.append(&mut self.timed);
             samples = in_order(samples, &self.labels, ledger);
         }
         samples.ts.shrink_to_fit();
         samples.bits.shrink_to_fit();
-        Ok(DumpSeries { labels: self.labels, metadata: self.metadata, samples })
+        Ok(DumpSeries { labels: self.labels, metadata: self.metadata, samples, scraped })
     }
 }
 
@@ -275,6 +276,9 @@ fn with_name(name: &[u8], labels: &Labels) -> Labels {
     Labels::normalized(labels.iter().cloned().chain([named]).collect()).0
 }
 
+/// What to do about a series that stands in two dumps.
+pub(super) const COLLISION: &str = "one moment saved in two formats: read one of them with --include '*.om'; two targets: tell them apart with --label 'GLOB:instance=…' or --label-from-path; one target that was dumped unevenly: say how close with --dump-interval";
+
 /// The error about a series that stands in two files at one moment, or over the same time.
 fn twice(
     labels: &Labels,
@@ -291,7 +295,5 @@ fn twice(
         }
         None => format!("{labels} is in {} and in {}, whose files cover the same time", name(a), name(b)),
     };
-    Error::new(ErrorKind::Ambiguous, message).hint(
-        "one moment saved in two formats: read one of them with --include '*.om'; two targets: tell them apart with --label 'GLOB:instance=…' or --label-from-path; one target that was dumped unevenly: say how close with --dump-interval",
-    )
+    Error::new(ErrorKind::Ambiguous, message).hint(COLLISION)
 }

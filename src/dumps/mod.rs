@@ -122,6 +122,8 @@ pub struct DumpSeries {
     pub metadata: Option<[String; 3]>,
     /// Its samples in strictly increasing time, stale markers included.
     pub samples: Samples,
+    /// From the first to the last scrape that says something about it; `None` where all samples have times of their own.
+    pub scraped: Option<Interval>,
 }
 
 impl DumpSeries {
@@ -268,6 +270,26 @@ impl Dumps {
         let ends = |s: &DumpSeries| Some(Interval::new(*s.samples.ts.first()?, *s.samples.ts.last()?));
         self.series.iter().filter_map(ends).reduce(Interval::hull)
     }
+}
+
+/// Errs where scrapes of several SOURCEs, each with its name, show one series over the same time: nothing tells their targets
+/// apart, whether or not their values are equal.
+pub fn check_apart(parts: &[(String, &Dumps)]) -> Result<()> {
+    let mut seen: BTreeMap<&Labels, Vec<(Interval, &str)>> = BTreeMap::new();
+    for (name, dumps) in parts {
+        for s in &dumps.series {
+            let Some(scraped) = s.scraped else { continue };
+            let of = seen.entry(&s.labels).or_default();
+            if let Some((before, other)) = of.iter().find(|(before, _)| before.overlaps(&scraped)) {
+                let both = Interval::new(before.start.max(scraped.start), before.end.min(scraped.end));
+                let (a, b) = (printable(other), printable(name));
+                let message = format!("{} is in dumps of {a} and of {b} that cover the same time, {both}", s.labels);
+                return Err(Error::new(ErrorKind::Ambiguous, message).hint(join::COLLISION));
+            }
+            of.push((scraped, name));
+        }
+    }
+    Ok(())
 }
 
 /// What became of one file.

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::archive::Limits;
 use crate::dataset::{Dataset, Manifest};
-use crate::dumps::{DumpOptions, Dumps, is_dump};
+use crate::dumps::{self, DumpOptions, Dumps, is_dump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gosort;
 use crate::head::{self, Head, HeadFiles, HeadOptions, ReplayRules};
@@ -251,6 +251,8 @@ impl Source {
     }
 
     /// Joins several SOURCEs as parts of one server.
+    ///
+    /// Errs where their blocks are of several servers, or scrapes in dumps of several targets that nothing tells apart.
     pub fn merge(sources: Vec<Source>) -> Result<Source> {
         let mut names = Vec::new();
         let mut merged = Source {
@@ -292,6 +294,9 @@ impl Source {
             merged.ledger.absorb(source.ledger);
         }
         merged.tell_datasets_of_each_other();
+        let name = |d: &SourceDumps| names.get(d.origin).cloned().unwrap_or_default();
+        let dumps: Vec<(String, &Dumps)> = merged.dumps.iter().map(|d| (name(d), &d.dumps)).collect();
+        dumps::check_apart(&dumps)?;
         merged.name = names.join("+");
         merged.settle_blocks();
         merged.check_external_labels()?;

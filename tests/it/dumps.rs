@@ -791,3 +791,40 @@ fn a_failed_answer_is_a_loss_over_all_times() {
         folder(&[("ok.json", &good), ("up.json", &up), ("labels.json", "{\"status\":\"success\",\"data\":[\"a\"]}")]);
     assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
 }
+
+/// Two targets that nothing tells apart are refused however they are given, also where their counters happen to be equal.
+#[test]
+fn merged_targets_with_equal_labels_are_refused() {
+    let at = |n: u32| format!("recommend_requests_total{{status=\"200\"}} {n}\n");
+    let names =
+        |target: &str| -> Vec<String> { (0..5).map(|n| format!("{target}/{}.prom", 1_763_553_600 + n * 60)).collect() };
+    let pairs = |target: &str, per: u32| -> Vec<(String, String)> {
+        names(target).into_iter().zip((0..5).map(|n| at(n * per))).collect()
+    };
+    for other in [7, 10] {
+        let all: Vec<(String, String)> = pairs("ta", 10).into_iter().chain(pairs("tb", other)).collect();
+        let files: Vec<(&str, &str)> = all.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        let dir = folder(&files);
+        let hint = "tell them apart with --label 'GLOB:instance=…' or --label-from-path";
+        assert!(refusal(dir.path(), DumpOptions::default()).contains(hint));
+        let (a, b) = (p(&dir.path().join("ta")), p(&dir.path().join("tb")));
+        for command in ["availability", "inspect", "model-updates"] {
+            let merged = run(&[command, "--merge", &a, &b]);
+            assert_eq!(status(&merged), 2, "{command}: {}", text_of(&merged));
+            let said = text(&merged.stderr);
+            assert!(
+                said.contains("is in dumps of ta and of tb that cover the same time") && said.contains(hint),
+                "{said}"
+            );
+        }
+    }
+    // Parts of one target's time are parts of one SOURCE.
+    let late: Vec<String> = (5..9).map(|n| format!("tc/{}.prom", 1_763_553_600 + n * 60)).collect();
+    let mut all = pairs("ta", 10);
+    all.extend(late.into_iter().zip((5..9).map(|n| at(n * 10))));
+    let files: Vec<(&str, &str)> = all.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let dir = folder(&files);
+    let open_below = |name: &str| open(&dir.path().join(name));
+    let merged = Source::merge(vec![open_below("ta"), open_below("tc")]).unwrap();
+    assert_eq!(full_read(&merged).0.iter().map(|s| s.samples.len()).sum::<usize>(), 9);
+}
