@@ -1,12 +1,14 @@
 //! Files into series: scrapes of a target in the order of time, with what a server adds between them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::DumpSeries;
+use super::cut::{Moment, cut_at_a_line};
 use super::read::{Contents, Scrape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, METRIC_NAME};
-use crate::loss::{Conflict, Ledger};
+use crate::loss::{Conflict, Ledger, Loss};
 use crate::sample::{STALE_NAN_BITS, Samples};
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 
@@ -84,7 +86,7 @@ impl Join {
         }
         let of = self.targets.entry(key).or_default();
         for mut scrape in contents.scrapes {
-            for id in &mut scrape.ids {
+            for id in scrape.ids.iter_mut().chain(&mut scrape.order) {
                 *id = ids.get(*id as usize).copied().unwrap_or_default();
             }
             of.push(Seen { file, scrape });
@@ -101,6 +103,7 @@ impl Join {
         let mut next_number = 1;
         for (target, (key, mut scrapes)) in std::mem::take(&mut self.targets).into_iter().enumerate() {
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
+            mark_cut(&mut scrapes, rules, &mut self.ledger);
             places.push(scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
             if rules.assume_up {
                 // An empty file may be what a client left that reached nobody.
@@ -235,6 +238,39 @@ impl Building {
         samples.ts.shrink_to_fit();
         samples.bits.shrink_to_fit();
         Ok(DumpSeries { labels: self.labels, metadata: self.metadata, samples, scraped })
+    }
+}
+
+/// Takes what seems to be cut at the end of a line for damaged, and adds a loss for each.
+fn mark_cut(scrapes: &mut [Seen], rules: &Rules<'_>, ledger: &mut Ledger) {
+    let moments: Vec<Moment<'_>> = scrapes
+        .chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms)
+        .map(|parts| Moment {
+            ids: match parts {
+                [one] => Cow::Borrowed(one.scrape.lines()),
+                parts => parts.iter().flat_map(|p| p.scrape.lines()).copied().collect(),
+            },
+            whole: parts.iter().all(|p| p.scrape.whole),
+            closed: parts.last().is_none_or(|p| p.scrape.closed),
+        })
+        .collect();
+    let lacking: BTreeMap<usize, usize> = cut_at_a_line(&moments).into_iter().collect();
+    let moments = scrapes.chunk_by_mut(|a, b| a.scrape.t_ms == b.scrape.t_ms).enumerate();
+    for (parts, lacks) in moments.filter_map(|(at, parts)| Some((parts, *lacking.get(&at)?))) {
+        let Some(last) = parts.last() else { continue };
+        let t_ms = last.scrape.t_ms;
+        ledger.losses.push(Loss {
+            file: rules.files.get(last.file).cloned().unwrap_or_default(),
+            offset: None,
+            kind: ErrorKind::Truncated,
+            detail: format!(
+                "it seems to be cut at the end of a line: {lacks} series that the dumps before and after have are not in it"
+            ),
+            series: None,
+            interval: Some(Interval::new(t_ms, t_ms)),
+            samples: Some(lacks as u64),
+        });
+        parts.iter_mut().for_each(|p| p.scrape.whole = false);
     }
 }
 

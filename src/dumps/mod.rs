@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file (which files, compression, form) -> read (lines into scrapes and timed samples) -> join (targets, stale markers, series)
-//!   name, manifest (when)  rules (which labels)
+//!   name, manifest (when)  rules (which labels)                                             cut (at the end of a line)
 //! ```
 //!
 //! The text streams; the series and their samples are held as columns, 16 bytes a sample and 24 where counting starts are known.
@@ -10,6 +10,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod cut;
 mod file;
 mod join;
 mod manifest;

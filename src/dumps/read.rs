@@ -60,11 +60,28 @@ pub(super) struct Scrape {
     pub(super) starts: Vec<i64>,
     /// Whether nothing of it was lost, so that what is not there was not exposed.
     pub(super) whole: bool,
+    /// Whether it says where it ends, or is empty; else it may have been cut at the end of a line.
+    pub(super) closed: bool,
+    /// The series of its lines one after the other, where some of them have times of their own and so are not in `ids`.
+    pub(super) order: Vec<u32>,
 }
 
 impl Scrape {
     fn at(t_ms: TimestampMs) -> Scrape {
-        Scrape { t_ms, ids: Vec::new(), bits: Vec::new(), starts: Vec::new(), whole: true }
+        Scrape {
+            t_ms,
+            ids: Vec::new(),
+            bits: Vec::new(),
+            starts: Vec::new(),
+            whole: true,
+            closed: false,
+            order: Vec::new(),
+        }
+    }
+
+    /// The series of its lines, one after the other.
+    pub(super) fn lines(&self) -> &[u32] {
+        if self.order.is_empty() { &self.ids } else { &self.order }
     }
 }
 
@@ -105,7 +122,7 @@ pub(super) fn empty(context: &Context<'_>) -> Contents {
         context.rel
     );
     Contents {
-        scrapes: context.time.ok().map(Scrape::at).into_iter().collect(),
+        scrapes: context.time.ok().map(|t| Scrape { closed: true, ..Scrape::at(t) }).into_iter().collect(),
         notes: vec![note],
         ..Contents::default()
     }
@@ -144,6 +161,8 @@ struct Exposition {
     created: HashMap<usize, i64>,
     /// Whether it has samples with times of their own.
     timed: bool,
+    /// Whether it describes families.
+    described: bool,
     /// Whether its own time is known.
     dated: bool,
 }
@@ -203,6 +222,7 @@ impl<'a> TextReader<'a> {
                     }
                 }
                 Event::Eof => {
+                    self.open.iter_mut().for_each(|open| open.scrape.closed = true);
                     self.close();
                     self.separator = None;
                 }
@@ -212,7 +232,12 @@ impl<'a> TextReader<'a> {
                     self.exposition();
                 }
                 Event::Fault(fault) => self.fault(fault),
-                event => self.families.observe(event),
+                event => {
+                    if matches!(event, Event::Help { .. } | Event::Type { .. }) && self.is_exposition() {
+                        self.exposition().described = true;
+                    }
+                    self.families.observe(event);
+                }
             }
         }
         if self.expositions == 0 {
@@ -227,7 +252,13 @@ impl<'a> TextReader<'a> {
         let id = self.id(sample);
         let timestamp = sample.timestamp_ms;
         if let Some(t_ms) = timestamp {
-            self.exposition().timed = true;
+            let (is_exposition, exposition) = (self.is_exposition(), self.exposition());
+            if !std::mem::replace(&mut exposition.timed, true) {
+                exposition.scrape.order.clone_from(&exposition.scrape.ids);
+            }
+            if is_exposition && exposition.scrape.order.last() != Some(&id) {
+                exposition.scrape.order.push(id);
+            }
             if let Some(s) = self.contents.series.get_mut(id as usize) {
                 s.timed.push(t_ms, sample.bits);
             }
@@ -252,6 +283,9 @@ impl<'a> TextReader<'a> {
         let group = series.group;
         let exposition = self.exposition();
         exposition.scrape.ids.push(id);
+        if exposition.timed {
+            exposition.scrape.order.push(id);
+        }
         exposition.scrape.bits.push(sample.bits);
         if let Some((group, true)) = group {
             // Whole milliseconds, cut as upstream cuts them.
@@ -271,6 +305,7 @@ impl<'a> TextReader<'a> {
                 number: if separated { *expositions } else { 0 },
                 created: HashMap::new(),
                 timed: false,
+                described: false,
                 dated: time.is_some(),
             }
         })
@@ -278,7 +313,8 @@ impl<'a> TextReader<'a> {
 
     /// Ends the open exposition.
     fn close(&mut self) {
-        let Some(Exposition { mut scrape, created, timed, dated, .. }) = self.open.take() else { return };
+        let Some(Exposition { mut scrape, created, timed, described, dated, .. }) = self.open.take() else { return };
+        scrape.closed |= scrape.ids.is_empty() && !described;
         if scrape.ids.is_empty() && (timed || !dated || !self.is_exposition()) {
             return;
         }

@@ -828,3 +828,71 @@ fn merged_targets_with_equal_labels_are_refused() {
     let merged = Source::merge(vec![open_below("ta"), open_below("tc")]).unwrap();
     assert_eq!(full_read(&merged).0.iter().map(|s| s.samples.len()).sum::<usize>(), 9);
 }
+
+/// A service with families in the order of their names, the errors last but one.
+fn exposed(good: u32, bad: u32) -> String {
+    format!(
+        "# HELP recommend_requests_total Requests.\n# TYPE recommend_requests_total counter\n\
+         recommend_requests_total{{status=\"200\"}} {good}\nrecommend_requests_total{{status=\"500\"}} {bad}\n\
+         # TYPE service_health_status gauge\nservice_health_status 1\n"
+    )
+}
+
+/// The first lines of a text, as `head -n` gives them.
+fn first_lines(text: &str, lines: usize) -> String {
+    text.lines().take(lines).map(|l| l.to_owned() + "\n").collect()
+}
+
+/// Text 0.0.4 has no end mark: what a dump lacks that those around it have is no absence, if it stands at the end.
+#[test]
+fn a_dump_cut_at_the_end_of_a_line_is_a_loss() {
+    let names: Vec<String> = (0..20).map(|n| format!("{}.prom", 1_763_553_600 + n * 30)).collect();
+    let whole: Vec<String> = (0..20).map(|n| exposed(1000 + n * 50, 8 + n)).collect();
+    let graded = |cut: &[(usize, usize)], ending: &str| {
+        let mut texts = whole.clone();
+        for (at, lines) in cut {
+            texts[*at] = first_lines(&texts[*at], *lines) + ending;
+        }
+        let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+        let dir = folder(&files);
+        let (start, end) = ("1763553600", "1763554170");
+        let path = p(dir.path());
+        let args =
+            ["availability", &path, "--start", start, "--end", end, "--semantics", "counted", "--format", "json"];
+        let mut all = Vec::new();
+        for more in [&[][..], &["--assume-up"][..]] {
+            let output = run(&[&args[..], more].concat());
+            all.push((status(&output), json(&output)));
+        }
+        (dir, all)
+    };
+    let bad = |of: &serde_json::Value| of["counted"]["error_requests"].as_f64();
+    let (_, sound) = graded(&[], "");
+    assert_eq!((sound[0].0, bad(&sound[0].1)), (0, Some(19.0)), "{}", sound[0].1);
+    // One, two behind each other, one that has comments alone: each by its loss, and no restart.
+    for (cut, lacking) in
+        [(&[(9, 3)][..], &[2][..]), (&[(9, 3), (10, 4)], &[2, 1]), (&[(9, 4)], &[1]), (&[(9, 2)], &[3])]
+    {
+        let (dir, all) = graded(cut, "");
+        for (status, document) in &all {
+            assert_eq!(bad(document), Some(19.0), "{cut:?}: {document}");
+            assert_ne!(*status, 1, "{cut:?}");
+            assert_eq!(document["losses"].as_array().map(Vec::len), Some(cut.len()), "{cut:?}");
+        }
+        let source = open(dir.path());
+        for ((at, _), lacking) in cut.iter().zip(lacking) {
+            let said = format!(
+                "{}: it seems to be cut at the end of a line: {lacking} series that the dumps before and after have are not in it",
+                names[*at]
+            );
+            assert!(losses(&source).iter().any(|l| l.starts_with(&said)), "{said}: {:?}", losses(&source));
+        }
+        assert!(!told(&source).iter().any(|s| s.contains("stale")), "{:?}", told(&source));
+    }
+    // An end mark, or a series that is gone for longer, is what it says.
+    let (dir, _) = graded(&[(9, 3)], "# EOF\n");
+    assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
+    assert!(told(&open(dir.path())).iter().any(|s| s.contains("270:stale")));
+    let (dir, _) = graded(&[(9, 3), (10, 3)], "");
+    assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
+}
