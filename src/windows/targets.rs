@@ -76,6 +76,11 @@ impl Target {
         n.checked_sub(1).and_then(|i| self.starts.get(i)).map(|(_, s)| *s)
     }
 
+    /// Whether a sample of [`Target::up`] says that the target answered: that `up` is 1, or without `up` that it is there.
+    fn answered(&self, value: f64) -> bool {
+        !self.has_up || value == 1.0
+    }
+
     /// Whether a successful scrape (`up` = 1) lies in `[from, before)`.
     pub fn scraped_in(&self, from: TimestampMs, before: TimestampMs) -> bool {
         let lo = self.up.lower_bound(from);
@@ -322,7 +327,7 @@ pub struct TargetCoverage {
     pub restarts: Option<Vec<TimestampMs>>,
     /// Stale markers in its `up` and in the selected series inside the window.
     pub stale_markers: u64,
-    /// The longest stretch not covered by a scrape that said 1.
+    /// The longest stretch not covered by a scrape that said 1; without `up`, by the selected series. `None` where all is covered.
     pub longest_outage: Option<Interval>,
 }
 
@@ -342,7 +347,7 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             ups += up;
             scrapes += live.len() as u64;
         }
-        let outages = complement(&covered_by(target, span, |v| v == 1.0), span);
+        let outages = complement(&covered_by(target, span, |v| target.answered(v)), span);
         let stale_selected = selected
             .iter()
             .filter(|s| targets.of(&s.labels).is_some_and(|t| t.labels == target.labels))
@@ -377,9 +382,11 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
 
 /// The stretches of `span` that were scraped, and in which no scrape of any target said 1. What was not scraped is a gap.
 pub fn outages(targets: &Targets, span: Span) -> Vec<Interval> {
-    let covered = |counts: fn(f64) -> bool| targets.targets.iter().flat_map(move |t| covered_by(t, span, counts));
-    let gaps = complement(&joined(covered(|_| true).collect()), span);
-    complement(&joined(covered(|up| up == 1.0).chain(gaps).collect()), span)
+    let covered = |counts: fn(&Target, f64) -> bool| {
+        targets.targets.iter().flat_map(move |t| covered_by(t, span, |value| counts(t, value)))
+    };
+    let gaps = complement(&joined(covered(|_, _| true).collect()), span);
+    complement(&joined(covered(Target::answered).chain(gaps).collect()), span)
 }
 
 /// Restarts of targets without `process_start_time_seconds`, from counters that fell: `falls` gives the sample before

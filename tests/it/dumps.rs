@@ -896,3 +896,24 @@ fn a_dump_cut_at_the_end_of_a_line_is_a_loss() {
     let (dir, _) = graded(&[(9, 3), (10, 3)], "");
     assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
 }
+
+/// Where there is no `up`, the values of the selected series do not say whether their target answered.
+#[test]
+fn without_up_an_outage_is_a_gap() {
+    let names: Vec<String> = (0..20).map(|n| format!("{}.prom", 1_763_553_600 + n * 30)).collect();
+    let outage = |left_out: std::ops::Range<usize>| {
+        let texts: Vec<String> = (0..20).map(|n| exposed(1000 + n * 50, 8 + n)).collect();
+        let all = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).enumerate();
+        let files: Vec<(&str, &str)> = all.filter(|(n, _)| !left_out.contains(n)).map(|(_, f)| f).collect();
+        let dir = folder(&files);
+        let path = p(dir.path());
+        let window = ["--start", "1763553600", "--end", "1763554170", "--format", "json"];
+        let document = json(&run(&[&["availability", &path][..], &window].concat()));
+        assert_eq!(document["coverage"]["from_up"], false);
+        document["coverage"]["targets"][0]["longest_outage"].clone()
+    };
+    assert_eq!(outage(0..0), serde_json::Value::Null);
+    let gap = outage(8..12);
+    // The dump behind it covers one and a half intervals of five.
+    assert_eq!(gap["seconds"].as_f64(), Some(105.0), "{gap}");
+}
