@@ -140,6 +140,16 @@ impl Error {
         self.kind
     }
 
+    /// The file that it is about.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// The message alone, without place and hint.
     pub fn message(&self) -> &str {
         &self.message

@@ -67,6 +67,11 @@ impl Loss {
     }
 }
 
+/// A count with its noun, for sentences.
+pub(crate) fn counted_noun(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
 /// Two sources that disagree about one sample; the answer uses one of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Conflict {

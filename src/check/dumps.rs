@@ -1,18 +1,21 @@
 //! Text dumps: every line that is not understood, and every sample that another parser reads otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::findings::{FileKind, FileVerdict, Finding};
+use super::findings::{FileKind, FileVerdict, Finding, State};
 use super::tree::{self, Entry, Is};
-use crate::dumps::{self, Content, Found, MANIFEST};
-use crate::error::{ErrorKind, Result, plain_io};
+use crate::dumps::{self, Content, Dumps, Found, MANIFEST};
+use crate::error::{Error, ErrorKind, Result, plain_io};
+use crate::loss::Loss;
 use crate::scrape::{CrossCheck, Dialect, Event, Fault, FaultKind, Form, Reader, read_answer};
+use crate::source::OpenOptions;
+use crate::version::NEWEST;
 
-/// Checks the dumps in `root`, a folder or a file.
-pub(super) fn walk(root: &Path, max_zstd_window: u64, out: &mut Vec<FileVerdict>) -> Result<()> {
+/// Checks the dumps in `root`, a folder or a file: each by itself, then whether they can be opened together.
+pub(super) fn walk(root: &Path, options: &OpenOptions, out: &mut Vec<FileVerdict>) -> Result<()> {
     let found: BTreeMap<String, Found> = dumps::files(root)?.into_iter().map(|f| (f.rel.clone(), f)).collect();
     let mut others = Vec::new();
     if root.is_dir() {
@@ -25,8 +28,47 @@ pub(super) fn walk(root: &Path, max_zstd_window: u64, out: &mut Vec<FileVerdict>
         }
         out.push(verdict);
     }
-    out.par_extend(found.par_iter().map(|(_, found)| file(found, max_zstd_window)));
+    out.par_extend(found.par_iter().map(|(_, found)| file(found, options.archive.max_zstd_window)));
+    match Dumps::open(root, &options.dumps, options.release.unwrap_or(NEWEST), &options.archive) {
+        Ok(dumps) => {
+            let bad: BTreeSet<String> = out.iter().filter(|v| v.state == State::Bad).map(|v| v.file.clone()).collect();
+            // What a file lost at some place has its finding there already.
+            let is_new = |loss: &&Loss| loss.offset.is_none() && !bad.contains(&loss.file);
+            let together = dumps.opening.losses.iter().filter(is_new);
+            together.for_each(|loss| add(&loss.file, lost(loss), out));
+        }
+        // A manifest that cannot be used has its finding, too.
+        Err(e) if e.path().is_some_and(|p| p.ends_with(MANIFEST)) => {}
+        Err(e) => {
+            let file = found.values().find(|f| Some(f.path.as_path()) == e.path());
+            add(file.map_or(".", |f| &f.rel), refused(&e), out);
+        }
+    }
     Ok(())
+}
+
+/// Adds a finding about a file, which may not be there.
+fn add(file: &str, finding: Finding, out: &mut Vec<FileVerdict>) {
+    if !out.iter().any(|v| v.file == file) {
+        out.push(FileVerdict::new(file, FileKind::Dump, None));
+    }
+    if let Some(verdict) = out.iter_mut().find(|v| v.file == file) {
+        verdict.push(finding);
+    }
+}
+
+/// What a file lacks beside the others, such as the end that those around it have.
+fn lost(loss: &Loss) -> Finding {
+    let effect = "what is missing is in no answer";
+    let finding = Finding::bad(loss.kind, "file", "whole, as the other files say", loss.detail.clone(), effect);
+    finding.of(loss.series.clone()).over(loss.interval)
+}
+
+/// Why the dumps cannot be opened.
+fn refused(error: &Error) -> Finding {
+    let hint = error.advice().map_or_else(String::new, |hint| format!("; {hint}"));
+    let effect = format!("no other command opens these dumps{hint}");
+    Finding::bad(error.kind(), "dumps", "they can be opened", error.message(), effect)
 }
 
 fn file(found: &Found, max_zstd_window: u64) -> FileVerdict {

@@ -25,11 +25,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::archive::Limits;
 use crate::error::{ErrorKind, Result};
 use crate::head::HeadFiles;
 use crate::raw::ReadMode;
-use crate::source::{Place, RootKind};
+use crate::source::{OpenOptions, Place, RootKind};
 use crate::tsdb::ulid::Ulid;
 use crate::wal::snapshot::parse_name;
 
@@ -57,11 +56,12 @@ impl Checked {
 }
 
 /// Checks everything below a root. Errs only where the root itself cannot be listed: what cannot be read below it is a
-/// finding. `limits` bound what decoding compressed dumps takes.
+/// finding. `options` say how files are read, and how dumps are opened, which has to go well, too.
 ///
 /// Memory: for each index that is being walked about 60 bytes per series and 32 per chunk, for logs the labels of their
-/// series; of samples one chunk per thread.
-pub fn check(place: &Place, mode: ReadMode, limits: &Limits) -> Result<Checked> {
+/// series; of samples one chunk per thread, and all of those of dumps.
+pub fn check(place: &Place, options: &OpenOptions) -> Result<Checked> {
+    let mode = options.read_mode;
     let mut files = Vec::new();
     match place.kind {
         RootKind::Block => {
@@ -78,7 +78,7 @@ pub fn check(place: &Place, mode: ReadMode, limits: &Limits) -> Result<Checked> 
             missing(&place.root, mode, &mut files);
         }
         RootKind::Dataset => dataset::walk(&place.root, &mut files)?,
-        RootKind::Dumps => dumps::walk(&place.root, limits.max_zstd_window, &mut files)?,
+        RootKind::Dumps => dumps::walk(&place.root, options, &mut files)?,
     }
     for file in &mut files {
         file.settle();

@@ -16,11 +16,11 @@ use crate::source::{Place, locate};
 
 /// Checks a folder, or an archive with what it holds.
 fn look(path: &Path, common: &Common) -> Result<(Place, Checked)> {
-    let (root, mode) = (common.open.root.as_deref(), common.open.read_mode);
+    let root = common.open.root.as_deref();
     let is_archive = |m: &std::fs::Metadata| m.is_file() && !is_dump(path, &common.open.archive);
     let Some(meta) = std::fs::metadata(path).ok().filter(is_archive) else {
         let place = locate(path, root, &common.open.archive)?;
-        let checked = check(&place, mode, &common.open.archive)?;
+        let checked = check(&place, &common.open)?;
         return Ok((place, checked));
     };
     let spooled = archive::spool(path, &common.open.archive)?;
@@ -28,7 +28,7 @@ fn look(path: &Path, common: &Common) -> Result<(Place, Checked)> {
     let place =
         locate(spooled.dir.path(), root, &common.open.archive).map_err(|e| e.moved(spooled.dir.path(), path))?;
     let place = Place { name: name.clone(), ..place };
-    let mut checked = check(&place, mode, &common.open.archive)?;
+    let mut checked = check(&place, &common.open)?;
     checked.add_archive(&name, meta.len(), &spooled);
     Ok((place, checked))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use super::DumpSeries;
 use super::cut::{Moment, cut_at_a_line};
@@ -331,5 +332,6 @@ fn twice(
         }
         None => format!("{labels} is in {} and in {}, whose files cover the same time", name(a), name(b)),
     };
-    Error::new(ErrorKind::Ambiguous, message).hint(COLLISION)
+    let second = Path::new(rules.files.get(b).map_or("", String::as_str));
+    Error::new(ErrorKind::Ambiguous, message).at(second).hint(COLLISION)
 }

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use crate::archive::Limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, printable};
-use crate::loss::{Ledger, Loss};
+use crate::loss::{Ledger, Loss, counted_noun};
 use crate::sample::Samples;
 use crate::scrape::{Form, Sniffed};
 use crate::time::{DurationMs, Interval, TimestampMs, parse_time, rfc3339};
@@ -201,7 +201,12 @@ impl Dumps {
         let dating = Dating::new(&found, options)?;
         let include = |f: &Found| options.include.as_ref().is_none_or(|glob| glob.matches(&f.rel));
         let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
-        let candidates: Vec<Found> = found.into_iter().filter(|f| !is_manifest(f) && include(f)).collect();
+        let (candidates, left_out): (Vec<Found>, Vec<Found>) =
+            found.into_iter().filter(|f| !is_manifest(f)).partition(include);
+        let left_out = match left_out.len() {
+            0 => None,
+            n => Some(format!("--include left out {}", counted_noun(n, "file", "files"))),
+        };
         let names: Vec<String> = candidates.iter().map(|f| f.rel.clone()).collect();
         let mut join = Join::default();
         let mut files = Vec::new();
@@ -221,16 +226,22 @@ impl Dumps {
         }
         if files.is_empty() {
             let mut error = Error::new(ErrorKind::Missing, "there is no dump here").at(root);
-            for line in join.ledger.losses.iter().map(Loss::to_line).chain(join.ledger.notes).take(10) {
+            let lines =
+                left_out.into_iter().chain(join.ledger.losses.iter().map(Loss::to_line)).chain(join.ledger.notes);
+            for line in lines.take(10) {
                 error = error.adding(&format!("\n  {line}"));
             }
             return Err(error.hint("a dump is what a target's /metrics, /federate, promtool or the query API printed"));
         }
+        join.ledger.notes.extend(left_out);
         dating.tell_missing(&names, &mut join.ledger);
         tell_times(&files, &mut join.ledger);
         let (depends_on_release, evaluated) = (join.depends_on_release, join.evaluated);
         let rules = Rules { assume_up: options.assume_up, interval_ms: options.interval_ms, files: &names };
-        let (series, opening) = join.finish(&rules).map_err(|e| e.at(root))?;
+        let (series, opening) = join.finish(&rules).map_err(|e| match root.is_dir() {
+            true => e.moved(Path::new(""), root),
+            false => e.at(root),
+        })?;
         Ok(Dumps {
             root: root.to_path_buf(),
             files,

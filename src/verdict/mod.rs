@@ -43,7 +43,4 @@ impl Verdict {
     }
 }
 
-/// A count with its noun, for sentences.
-pub(crate) fn counted_noun(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
+pub(crate) use crate::loss::counted_noun;

@@ -8,9 +8,9 @@ use std::process::Output;
 use promproof::archive::Limits;
 use promproof::check::{Checked, FileVerdict, Finding, State, check};
 use promproof::labels::Labels;
-use promproof::raw::{ReadMode, crc32c};
+use promproof::raw::crc32c;
 use promproof::sample::Samples;
-use promproof::source::locate;
+use promproof::source::{OpenOptions, locate};
 use promproof::time::Interval;
 use promproof::tsdb::index::ChunkMeta;
 use promproof::tsdb::meta::Parent;
@@ -22,7 +22,7 @@ use crate::cli::{copy_tree, golden, json, p, run, run_in, status, text, tree};
 use crate::support::{fixtures, folders};
 
 fn checked(dir: &Path) -> Checked {
-    check(&locate(dir, None, &Limits::default()).unwrap(), ReadMode::Map, &Limits::default()).unwrap()
+    check(&locate(dir, None, &Limits::default()).unwrap(), &OpenOptions::default()).unwrap()
 }
 
 fn bad(checked: &Checked) -> Vec<&str> {

@@ -917,3 +917,49 @@ fn without_up_an_outage_is_a_gap() {
     // The dump behind it covers one and a half intervals of five.
     assert_eq!(gap["seconds"].as_f64(), Some(105.0), "{gap}");
 }
+
+/// What no other command opens is bad, and so is what a file lacks beside the others.
+#[test]
+fn check_refuses_what_opening_refuses() {
+    let formats: Vec<(String, &str)> = (0..5)
+        .flat_map(|n| {
+            [
+                (format!("{}.100.prom", 1_763_553_600 + n * 60), "a 1\n"),
+                (format!("{}.104.om", 1_763_553_600 + n * 60), "a 1\n# EOF\n"),
+            ]
+        })
+        .collect();
+    let formats: Vec<(&str, &str)> = formats.iter().map(|(n, t)| (n.as_str(), *t)).collect();
+    let named = "[{\"file\": \"b.prom\", \"time\": 1763553600}]";
+    let cases: [(&[(&str, &str)], &[&str], &str, &str); 6] = [
+        (&[("1763553600.prom", "a 1\nb 2\na 3\n")], &[], "1763553600.prom", "line 3 repeats a without a timestamp"),
+        (&formats, &[], "1763553600.104.om", "cover the same time"),
+        (&[("x.prom", "a 1\n")], &[], "x.prom", "nothing tells when it was seen"),
+        (&[("1763553600.prom", "a 1\n"), ("manifest.json", named)], &[], "b.prom", "it is not there"),
+        (
+            &[("1763553600.prom", "a 1\nb 1\n"), ("1763553660.prom", "a 1\n"), ("1763553720.prom", "a 1\nb 1\n")],
+            &[],
+            "1763553660.prom",
+            "cut at the end of a line",
+        ),
+        (&[("1763553600.prom", "a 1\n")], &["--include", "*.om"], ".", "--include left out"),
+    ];
+    for (files, flags, at, said) in cases {
+        let dir = folder(files);
+        let path = p(dir.path());
+        let checked = run(&[&["check", &path, "--format", "json"], flags].concat());
+        assert_eq!(status(&checked), 1, "{at}: {}", text_of(&checked));
+        let document = json(&checked);
+        let of = document["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|f| f["file"] == at)
+            .unwrap_or_else(|| panic!("{document}"));
+        assert_eq!(of["state"], "bad");
+        assert!(of["findings"].to_string().contains(said), "{said}: {of}");
+    }
+    // With the flags that open them they are good.
+    let dir = folder(&formats);
+    assert_eq!(status(&run(&["check", &p(dir.path()), "--include", "*.om"])), 0);
+}

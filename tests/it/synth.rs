@@ -13,7 +13,6 @@ use promproof::archive::Limits;
 use promproof::check::{State, check};
 use promproof::labels::Labels;
 use promproof::promql::{PromVersion, Window};
-use promproof::raw::ReadMode;
 use promproof::sample::{Samples, is_stale};
 use promproof::samples::{Reach, load_all};
 use promproof::selector::{Matcher, Selector};
@@ -228,7 +227,7 @@ fn every_sample_is_read_back_and_follows_its_target() {
         let spec = spec(seed);
         let Set { dir, truth, source } = make(&spec);
         let place = locate(&dir.path().join("snapshot"), None, &Limits::default()).unwrap();
-        let checked = check(&place, ReadMode::Map, &Limits::default()).unwrap();
+        let checked = check(&place, &OpenOptions::default()).unwrap();
         assert_eq!(checked.count(State::Bad) + checked.count(State::Noted), 0, "every rule of every file holds");
         let all = everything(&source);
         let read: usize = all.values().map(Samples::len).sum();
