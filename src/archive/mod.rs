@@ -94,7 +94,9 @@ pub fn spool(path: &Path, limits: &Limits) -> Result<Spooled> {
         let found = kind::description(&head);
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("this is {found}; a SOURCE is a folder, or an archive: .tar, .tar.gz, .tar.zst or .zip"),
+            format!(
+                "this is {found}; a SOURCE is a folder, a text dump, or an archive: .tar, .tar.gz, .tar.zst or .zip"
+            ),
         )
         .at(path)
         .hint("unpack it and give the snapshot or data directory"));

@@ -8,7 +8,7 @@ use crate::cli::args::{CheckArgs, InspectFormat, ReportFormat};
 use crate::cli::complain;
 use crate::cli::output::Reports;
 use crate::cli::plan::Common;
-use crate::dumps::is_dump;
+use crate::dumps::{is_dump, refuse_text};
 use crate::error::{Error, Result};
 use crate::report::table::Table;
 use crate::report::{check_json, check_text};
@@ -23,6 +23,7 @@ fn look(path: &Path, common: &Common) -> Result<(Place, Checked)> {
         let checked = check(&place, &common.open)?;
         return Ok((place, checked));
     };
+    refuse_text(path, &common.open.archive)?;
     let spooled = archive::spool(path, &common.open.archive)?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let place =

@@ -187,6 +187,7 @@ fn dump_options(args: &DumpedArgs) -> Result<DumpOptions> {
             AnswersArg::Raw => Answers::Raw,
             AnswersArg::Evaluated => Answers::Evaluated,
         },
+        ..DumpOptions::default()
     })
 }
 

@@ -160,7 +160,8 @@ fn content(head: &[u8]) -> Content {
         Form::Answer | Form::Text(_) | Form::Unknown => match json(head) {
             Some(Ok(())) => Content::Json,
             Some(Err(())) => Content::Other("JSON that is damaged or cut"),
-            None => Content::Other("text that no form of a dump explains"),
+            None if is_text(head) => Content::Other("text that no form of a dump explains"),
+            None => Content::Other("nothing that a form of a dump explains"),
         },
     }
 }
@@ -177,6 +178,12 @@ fn is_answer(head: &[u8]) -> bool {
 #[derive(serde::Deserialize)]
 struct Refused {
     status: String,
+}
+
+/// Lines of UTF-8, perhaps cut, without NUL.
+fn is_text(head: &[u8]) -> bool {
+    let utf8 = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    utf8 && head.contains(&b'\n') && !head.contains(&0)
 }
 
 /// Whether this is JSON, and if so, whether it is whole or goes on behind the head without a fault.

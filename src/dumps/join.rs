@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::DumpSeries;
 use super::cut::{Moment, cut_at_a_line};
-use super::read::{Contents, Scrape};
+use super::read::{Contents, Oddity, Scrape};
+use super::{DumpSeries, TimeRule};
 use crate::error::{Error, ErrorKind, Result};
-use crate::labels::{Label, Labels, METRIC_NAME};
-use crate::loss::{Conflict, Ledger, Loss};
+use crate::labels::{Label, Labels, METRIC_NAME, printable};
+use crate::loss::{Conflict, Ledger, Loss, counted_noun};
 use crate::sample::{STALE_NAN_BITS, Samples};
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 
@@ -49,6 +49,8 @@ pub(super) struct Join {
     by_labels: HashMap<Labels, u32>,
     series: Vec<Building>,
     targets: BTreeMap<TargetKey, Vec<Seen>>,
+    /// The first file that has it, and how many do.
+    oddities: BTreeMap<Oddity, (usize, usize)>,
     pub(super) ledger: Ledger,
     pub(super) depends_on_release: bool,
     pub(super) evaluated: bool,
@@ -59,6 +61,8 @@ pub(super) struct Rules<'a> {
     pub(super) assume_up: bool,
     /// The expected spacing of dumps, where it is not read off their times.
     pub(super) interval_ms: Option<DurationMs>,
+    /// What tells times before anything else does.
+    pub(super) time_from: Option<TimeRule>,
     /// The files, for errors.
     pub(super) files: &'a [String],
 }
@@ -70,6 +74,9 @@ impl Join {
         self.evaluated |= contents.evaluated;
         self.ledger.losses.extend(contents.losses);
         self.ledger.notes.extend(contents.notes);
+        for oddity in contents.oddities {
+            self.oddities.entry(oddity).or_insert((file, 0)).1 += 1;
+        }
         let mut ids = Vec::with_capacity(contents.series.len());
         for mut s in contents.series {
             let next = self.series.len() as u32;
@@ -98,6 +105,11 @@ impl Join {
     ///
     /// Errs where a series stands twice at one moment, or comes from files of several targets at overlapping times.
     pub(super) fn finish(mut self, rules: &Rules<'_>) -> Result<(Vec<DumpSeries>, Ledger)> {
+        for (oddity, (first, count)) in std::mem::take(&mut self.oddities) {
+            let first = rules.files.get(first).map(|f| printable(f)).unwrap_or_default();
+            let count = counted_noun(count, "file", "files");
+            self.ledger.notes.push(format!("{count} {} (first: {first})", oddity.words()));
+        }
         let mut up: BTreeMap<Labels, Vec<TimestampMs>> = BTreeMap::new();
         // Which file a target's samples came from, for errors.
         let mut places: Vec<Vec<(TimestampMs, usize)>> = Vec::new();
@@ -314,7 +326,7 @@ fn with_name(name: &[u8], labels: &Labels) -> Labels {
 }
 
 /// What to do about a series that stands in two dumps.
-pub(super) const COLLISION: &str = "one moment saved in two formats: read one of them with --include '*.om'; two targets: tell them apart with --label 'GLOB:instance=…' or --label-from-path; one target that was dumped unevenly: say how close with --dump-interval";
+pub(super) const COLLISION: &str = "one moment saved in two formats, or the same dump twice: read one of them, such as with --include '*.om'; two targets: tell them apart with --label 'GLOB:instance=…' or --label-from-path; one target that was dumped unevenly: say how close with --dump-interval";
 
 /// The error about a series that stands in two files at one moment, or over the same time.
 fn twice(
@@ -323,7 +335,7 @@ fn twice(
     rules: &Rules<'_>,
     close: Option<(DurationMs, Option<DurationMs>)>,
 ) -> Error {
-    let name = |file: usize| rules.files.get(file).map(|f| crate::labels::printable(f)).unwrap_or_default();
+    let name = |file: usize| rules.files.get(file).map(|f| printable(f)).unwrap_or_default();
     let message = match close {
         Some((gap, interval)) => {
             let usual = interval.map(|i| format!(", while dumps are {} apart", human_duration(i))).unwrap_or_default();
@@ -333,5 +345,9 @@ fn twice(
         None => format!("{labels} is in {} and in {}, whose files cover the same time", name(a), name(b)),
     };
     let second = Path::new(rules.files.get(b).map_or("", String::as_str));
-    Error::new(ErrorKind::Ambiguous, message).at(second).hint(COLLISION)
+    Error::new(ErrorKind::Ambiguous, message).at(second).hint(match rules.time_from {
+        Some(TimeRule::Mtime) => format!("--time-from mtime, where copying or unpacking gave all files one time: take their times from names or a manifest.json; {COLLISION}"),
+        Some(TimeRule::Fixed(_)) => format!("--time-from gave all files one time: take it from names or a manifest.json, or read one file; {COLLISION}"),
+        _ => COLLISION.to_owned(),
+    })
 }

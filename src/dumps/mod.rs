@@ -45,7 +45,7 @@ const BATCH: usize = 64;
 /// Samples in one piece of a series, as in a chunk.
 const PIECE: usize = 120;
 
-const UNDATABLE: &str = "say when with --time-from (name, manifest, mtime, or a time), a manifest.json beside the files, a time in the file's name, or a line `# scrape <time>`; --include GLOB leaves out what is no dump";
+const UNDATABLE: &str = "say when with a time in the file's name, a manifest.json beside the files, a line `# scrape <time>`, --time-from mtime, or --time-from and one time for all; --include GLOB leaves out what is no dump";
 
 /// What tells first when a file was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,23 @@ pub struct DumpOptions {
     pub interval_ms: Option<DurationMs>,
     /// What saved answers hold.
     pub answers: Answers,
+    /// Files of which an archive has only a part, for which it has its losses.
+    pub parts: BTreeSet<PathBuf>,
+}
+
+impl DumpOptions {
+    /// The flags that were given, which mean nothing for other data.
+    pub fn flags(&self) -> Vec<&'static str> {
+        let given = [
+            (self.time_from.is_some(), "--time-from"),
+            (self.include.is_some(), "--include"),
+            (self.assume_up, "--assume-up"),
+            (self.interval_ms.is_some(), "--dump-interval"),
+            (self.answers != Answers::Auto, "--answers"),
+        ];
+        let flags = given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag);
+        flags.chain(self.labels.flags()).collect()
+    }
 }
 
 /// A series of dumps.
@@ -186,6 +203,36 @@ pub fn is_dump(path: &Path, limits: &Limits) -> bool {
     open(path, limits.max_zstd_window).is_ok_and(|opened| matches!(opened.content, Content::Dump(_)))
 }
 
+/// Errs where a file is text, and no dump of any form, with what it seems to be. Other files are for others to judge.
+pub fn refuse_text(path: &Path, limits: &Limits) -> Result<()> {
+    let Ok(opened) = open(path, limits.max_zstd_window) else { return Ok(()) };
+    let what = match opened.content {
+        _ if opened.packing != Packing::Plain => return Ok(()),
+        Content::Empty => "an empty file",
+        Content::Json => "JSON that is no answer with samples",
+        Content::Other(what) if what.starts_with("text") || what.starts_with("JSON") => what,
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unsupported, format!("this is {what}, and neither a dump nor an archive")).at(path).hint(
+        "a SOURCE is a folder, an archive (.tar, .tar.gz, .tar.zst or .zip), or a dump: what a target's /metrics, /federate, promtool or the query API printed",
+    ))
+}
+
+/// A note about dumps in and below `path`, where the data in `root` are something else and they are left out.
+pub fn left_out(path: &Path, root: &Path, limits: &Limits) -> Option<String> {
+    let found = files(path).ok()?;
+    let dumps = || found.iter().filter(|f| is_dump_name(&f.rel) && is_dump(&f.path, limits));
+    let first = dumps().next()?;
+    let count = dumps().count();
+    let (lie, are) = if count == 1 { ("text dump lies", "is") } else { ("text dumps lie", "are") };
+    let data = root.strip_prefix(path).ok().filter(|rel| !rel.as_os_str().is_empty());
+    let beside = data.map_or_else(|| "the data".to_owned(), |rel| printable(&rel.to_string_lossy()));
+    let first = printable(&first.rel);
+    Some(format!(
+        "{count} {lie} beside {beside} and {are} not read (first: {first}); give dumps in a folder of their own"
+    ))
+}
+
 /// Whether there is a dump in a folder or below it.
 pub fn holds_dumps(dir: &Path, limits: &Limits) -> bool {
     files(dir).is_ok_and(|found| found.iter().any(|f| is_dump(&f.path, limits)))
@@ -221,6 +268,7 @@ impl Dumps {
                     }
                     Outcome::Lost(loss) => join.ledger.losses.push(loss),
                     Outcome::Other(note) => join.ledger.notes.push(note),
+                    Outcome::Known => {}
                 }
             }
         }
@@ -236,8 +284,15 @@ impl Dumps {
         join.ledger.notes.extend(left_out);
         dating.tell_missing(&names, &mut join.ledger);
         tell_times(&files, &mut join.ledger);
+        let paths: Vec<&str> = files.iter().map(|f| f.rel.as_str()).collect();
+        join.ledger.notes.extend(options.labels.unmatched(&paths));
         let (depends_on_release, evaluated) = (join.depends_on_release, join.evaluated);
-        let rules = Rules { assume_up: options.assume_up, interval_ms: options.interval_ms, files: &names };
+        let rules = Rules {
+            assume_up: options.assume_up,
+            interval_ms: options.interval_ms,
+            time_from: options.time_from,
+            files: &names,
+        };
         let (series, opening) = join.finish(&rules).map_err(|e| match root.is_dir() {
             true => e.moved(Path::new(""), root),
             false => e.at(root),
@@ -311,6 +366,8 @@ enum Outcome {
     Lost(Loss),
     /// It is something else.
     Other(String),
+    /// There is nothing of it, and that is known already.
+    Known,
 }
 
 /// How many files a `manifest.json` names. Errs where it cannot be used.
@@ -357,7 +414,9 @@ fn read_file(
         release,
         answers: options.answers,
     };
-    let (form, contents) = match opened.content {
+    let is_part = options.parts.contains(&found.path);
+    let (form, mut contents) = match opened.content {
+        Content::Empty if is_part => return Ok(Outcome::Known),
         Content::Dump(sniffed) => {
             (form_name(sniffed), read::read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
         }
@@ -378,6 +437,10 @@ fn read_file(
         }
         Content::Other(what) => return Ok(Outcome::Other(format!("{}: {what}; left out", found.rel))),
     };
+    if is_part {
+        // It may end at the end of a line.
+        contents.scrapes.last_mut().into_iter().for_each(|last| last.whole = false);
+    }
     let file = DumpFile {
         path: found.path.clone(),
         rel: found.rel.clone(),

@@ -85,6 +85,25 @@ impl Scrape {
     }
 }
 
+/// Something about a file that costs nothing here, and that all files of a folder are likely to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Oddity {
+    ByteOrderMark,
+    CrLf,
+    NoSample,
+}
+
+impl Oddity {
+    /// In words, behind how many files it is about.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Oddity::ByteOrderMark => "with a byte order mark, which is skipped; a server would refuse the scrape",
+            Oddity::CrLf => "with CR LF, read as line breaks; a server would refuse the scrape",
+            Oddity::NoSample => "without a sample, where --assume-up adds no `up`",
+        }
+    }
+}
+
 /// A file as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -92,6 +111,8 @@ pub(super) struct Contents {
     pub(super) scrapes: Vec<Scrape>,
     pub(super) losses: Vec<Loss>,
     pub(super) notes: Vec<String>,
+    /// What is told once for all files that have it.
+    pub(super) oddities: Vec<Oddity>,
     /// Whether another release stores other labels.
     pub(super) depends_on_release: bool,
     /// Whether its samples are what a server evaluated, each repeated for up to 5 minutes.
@@ -245,6 +266,12 @@ impl<'a> TextReader<'a> {
             self.exposition();
         }
         self.close();
+        if crlf {
+            self.contents.oddities.push(Oddity::CrLf);
+        }
+        if self.contents.samples() == 0 && self.contents.losses.is_empty() && self.is_exposition() {
+            self.contents.oddities.push(Oddity::NoSample);
+        }
         self.finish()
     }
 
@@ -407,9 +434,8 @@ impl<'a> TextReader<'a> {
 
     fn fault(&mut self, fault: &Fault) {
         match fault.kind {
-            FaultKind::ByteOrderMark | FaultKind::AfterEof => {
-                return self.contents.notes.push(format!("{}: {fault}", self.context.rel));
-            }
+            FaultKind::ByteOrderMark => return self.contents.oddities.push(Oddity::ByteOrderMark),
+            FaultKind::AfterEof => return self.contents.notes.push(format!("{}: {fault}", self.context.rel)),
             _ => {}
         }
         if let Some(open) = &mut self.open {
@@ -519,6 +545,10 @@ fn answer(bytes: impl Read, context: &Context<'_>) -> Contents {
             let detail = format!("{fault}; the series before it are used");
             contents.losses.push(loss(context.rel, None, ErrorKind::Malformed, detail));
         }
+    }
+    if all.is_empty() && summary.as_ref().is_ok_and(|s| s.status == "success") {
+        contents.notes.push(format!("{}: the answer is empty: nothing matched what was asked", context.rel));
+        return contents;
     }
     let is_vector = summary.as_ref().is_ok_and(|s| s.result_type == "vector");
     contents.evaluated = match context.answers {

@@ -4,6 +4,7 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::labels::{METRIC_NAME, is_label_identifier, printable};
+use crate::loss::counted_noun;
 use crate::re2;
 
 /// A pattern of paths relative to the SOURCE: `*` and `?` within a name, `**` over folders. Without a `/` it is about the
@@ -41,28 +42,72 @@ impl Glob {
 /// `--label` and `--label-from-path`: the labels of a target that a raw scrape lacks.
 #[derive(Debug, Clone, Default)]
 pub struct LabelRules {
-    fixed: Vec<(Glob, String, String)>,
-    from_path: Vec<Regex>,
+    fixed: Vec<Fixed>,
+    /// As typed, and compiled.
+    from_path: Vec<(String, Regex)>,
+}
+
+/// A label of the files that match.
+#[derive(Debug, Clone)]
+struct Fixed {
+    /// As typed.
+    text: String,
+    glob: Glob,
+    name: String,
+    value: String,
 }
 
 impl LabelRules {
     /// Adds `GLOB:name=value`.
     pub fn add_fixed(&mut self, text: &str) -> Result<()> {
-        let bad = || {
-            Error::usage(format!("--label {}: GLOB:name=value is expected", printable(text)))
+        let bad = |why: &str| {
+            Error::usage(format!("--label {}: {why}", printable(text)))
                 .hint("for example --label 'api-0/*:instance=api-0:8080', or --label '*:job=recommender' for all files")
         };
         // Globs and values may hold colons, so the first one behind which a name and `=` stand separates them.
-        let parts = text.match_indices(':').find_map(|(at, _)| {
+        let parts = |(at, _): (usize, &str)| {
             let (name, value) = text.get(at + 1..)?.split_once('=')?;
-            is_label_name(name).then_some((text.get(..at)?, name, value))
-        });
-        let (glob, name, value) = parts.ok_or_else(bad)?;
-        if glob.is_empty() || value.is_empty() {
-            return Err(bad());
+            Some((text.get(..at)?, name, value))
+        };
+        let mut places = text.match_indices(':').filter_map(parts);
+        let first = places.clone().next().ok_or_else(|| bad("GLOB:name=value is expected"))?;
+        let (glob, name, value) = places.find(|(_, name, _)| is_label_name(name)).unwrap_or(first);
+        if name.as_bytes() == METRIC_NAME {
+            return Err(bad("the name of a metric cannot be set"));
         }
-        self.fixed.push((Glob::parse("--label", glob)?, name.to_owned(), value.to_owned()));
+        if !is_label_name(name) {
+            return Err(bad(&format!("`{}` is no label name", printable(name))));
+        }
+        if value.is_empty() {
+            return Err(bad(&format!("the value of `{name}` is empty, which is a label that is not there")));
+        }
+        if glob.is_empty() {
+            return Err(bad("there is no pattern of paths before the colon"));
+        }
+        let glob = Glob::parse("--label", glob)?;
+        self.fixed.push(Fixed { text: text.to_owned(), glob, name: name.to_owned(), value: value.to_owned() });
         Ok(())
+    }
+
+    /// The flags that gave rules.
+    pub(super) fn flags(&self) -> Vec<&'static str> {
+        let given = [(self.fixed.is_empty(), "--label"), (self.from_path.is_empty(), "--label-from-path")];
+        given.into_iter().filter(|(is_empty, _)| !is_empty).map(|(_, flag)| flag).collect()
+    }
+
+    /// A note for each rule that gives no label to any of the files.
+    pub(super) fn unmatched(&self, files: &[&str]) -> Vec<String> {
+        let note = |flag: &str, text: &str| {
+            let files = counted_noun(files.len(), "file", "files");
+            format!(
+                "{flag} {} matches the path of none of the {files}, which are relative to the SOURCE",
+                printable(text)
+            )
+        };
+        let from_path = self.from_path.iter().filter(|(_, p)| !files.iter().any(|f| p.is_match(f)));
+        let fixed = self.fixed.iter().filter(|rule| !files.iter().any(|f| rule.glob.matches(f)));
+        let from_path = from_path.map(|(text, _)| note("--label-from-path", text));
+        from_path.chain(fixed.map(|rule| note("--label", &rule.text))).collect()
     }
 
     /// Adds a regular expression whose named groups are labels.
@@ -80,20 +125,20 @@ impl LabelRules {
         if let Some(name) = names.into_iter().find(|n| !is_label_name(n)) {
             return Err(bad(&format!("`{name}` is no label name")));
         }
-        self.from_path.push(pattern);
+        self.from_path.push((text.to_owned(), pattern));
         Ok(())
     }
 
     /// The labels that the rules give a file, those that count more behind the others.
     pub(super) fn of(&self, rel: &str) -> Vec<(String, String)> {
         let mut out = Vec::new();
-        for pattern in &self.from_path {
+        for (_, pattern) in &self.from_path {
             let Some(found) = pattern.captures(rel) else { continue };
             let groups = pattern.capture_names().flatten().filter_map(|name| Some((name, found.name(name)?)));
             out.extend(groups.map(|(name, m)| (name.to_owned(), m.as_str().to_owned())));
         }
-        let fixed = self.fixed.iter().filter(|(glob, _, _)| glob.matches(rel));
-        out.extend(fixed.map(|(_, name, value)| (name.clone(), value.clone())));
+        let fixed = self.fixed.iter().filter(|rule| rule.glob.matches(rel));
+        out.extend(fixed.map(|rule| (rule.name.clone(), rule.value.clone())));
         out
     }
 }
@@ -133,9 +178,21 @@ mod tests {
         let of = |path: &str| rules.of(path).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
         assert_eq!(of("r/12:00.prom"), ["job=r", "instance=api-0:8080", "job=a=b"]);
         assert_eq!(of("x.prom"), ["job=a=b"]);
-        for text in ["job=x", "*:job", ":job=x", "*:1x=y", "*:job="] {
-            assert!(rules.add_fixed(text).is_err(), "{text}");
+        for (text, why) in [
+            ("job=x", "GLOB:name=value is expected"),
+            ("*:job", "GLOB:name=value is expected"),
+            (":job=x", "no pattern of paths"),
+            ("*:1x=y", "`1x` is no label name"),
+            ("*:in-st=a", "`in-st` is no label name"),
+            ("*:__name__=x", "the name of a metric"),
+            ("*:job=", "the value of `job` is empty"),
+        ] {
+            let refused = rules.add_fixed(text).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(refused.contains(why), "{text}: {refused}");
         }
+        let unmatched = rules.unmatched(&["r/12:00.prom", "x.prom"]);
+        assert_eq!(unmatched, Vec::<String>::new());
+        assert_eq!(rules.unmatched(&["x.prom"]).len(), 2);
         for text in ["api", "(", "(?P<__name__>x)"] {
             assert!(rules.add_from_path(text).is_err(), "{text}");
         }

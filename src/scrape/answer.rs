@@ -147,6 +147,7 @@ impl<'de, F: FnMut(AnswerSeries)> Visitor<'de> for AllSeries<'_, F> {
 
 /// A series as the API writes it.
 #[derive(Deserialize)]
+#[serde(expecting = "a series with its labels and values; an answer of type scalar or string has none")]
 struct StoredSeries {
     metric: BTreeMap<String, String>,
     value: Option<FloatPoint>,
@@ -240,7 +241,11 @@ mod tests {
             (r#"{"status":"success","data":{"result":[{"metric":{},"value":[1,"x"]}]}}"#, 0, "found \"x\""),
             (r#"{"status":"success","data":{"result":[{"metric":{},"value":[1,"1"]},{"met"#, 1, "EOF while parsing"),
             (r#"{"status":"success","data":{"result":[{"metric":{},"value":[1e300,"1"]}]}}"#, 0, "seconds since 1970"),
-            (r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#, 0, "expected struct"),
+            (
+                r#"{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}"#,
+                0,
+                "expected a series with its labels",
+            ),
             (r#"{"a":1}"#, 0, "expected `status` and `data`"),
             (r#"[]"#, 0, "an answer of the query API"),
             (r#"{"status":"success"} x"#, 0, "trailing characters"),

@@ -129,6 +129,11 @@ impl Fault {
         !self.is_about_the_file()
     }
 
+    fn is_about_a_comment(&self) -> bool {
+        use FaultKind::{FamilyName, FamilyText, FamilyType, FamilyUnit};
+        matches!(self.kind, FamilyName | FamilyText | FamilyType | FamilyUnit) || self.found.starts_with('#')
+    }
+
     fn is_about_the_file(&self) -> bool {
         use FaultKind::{AfterEof, ByteOrderMark, MissingEof, Unterminated};
         matches!(self.kind, ByteOrderMark | Unterminated | MissingEof | AfterEof)
@@ -148,7 +153,8 @@ impl Fault {
             detail: self.to_string(),
             series: None,
             interval: None,
-            samples: self.loses_line().then_some(1),
+            // A comment has no sample, and what it says is of no number.
+            samples: (self.loses_line() && !self.is_about_a_comment()).then_some(1),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::discover::RootKind;
 use super::{OpenOptions, Source, source_name};
 use crate::archive::{self, Lost, PrivateDir, Spooled};
-use crate::dumps::TimeRule;
+use crate::dumps::{self, TimeRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::printable;
 use crate::loss::Loss;
@@ -39,8 +39,11 @@ pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Option<Source>>
         .at(path)
         .hint("unpack it with a tool that keeps modification times, and give the folder"));
     }
+    dumps::refuse_text(path, &options.archive)?;
     let Spooled { dir, lost, notes, nested } = archive::spool(path, &options.archive)?;
-    let (mut source, kind) = match Source::open_folder(dir.path(), options) {
+    let mut options = options.clone();
+    options.dumps.parts = lost.iter().filter_map(|l| Some(dir.path().join(l.place.as_ref()?))).collect();
+    let (mut source, kind) = match Source::open_folder(dir.path(), &options) {
         Ok(opened) => opened,
         Err(e) => return Err(explain(e.moved(dir.path(), path), &lost, &nested)),
     };

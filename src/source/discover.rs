@@ -83,7 +83,7 @@ pub(super) fn find_root(
     if !meta.is_dir() {
         return Err(Error::new(ErrorKind::Unsupported, "this is neither a folder nor a regular file")
             .at(path)
-            .hint("a SOURCE is a folder, or an archive: .tar, .tar.gz, .tar.zst or .zip"));
+            .hint("a SOURCE is a folder, a text dump, or an archive: .tar, .tar.gz, .tar.zst or .zip"));
     }
     if let Some(chosen) = chosen {
         let root = path.join(chosen);

@@ -229,6 +229,11 @@ impl Source {
             leftovers::report(&root, &mut source);
             source.open_head(&root, options)?;
         }
+        if kind != RootKind::Dumps {
+            let flags = options.dumps.flags().join(", ");
+            let unused = Some(format!("{flags}: nothing here is a text dump")).filter(|_| !flags.is_empty());
+            source.ledger.notes.extend(dumps::left_out(path, &root, &options.archive).into_iter().chain(unused));
+        }
         if kind == RootKind::Dataset {
             let dataset = Dataset::open(&root)?;
             let rules = ReplayRules::of(options.release.unwrap_or(NEWEST));
@@ -547,6 +552,15 @@ impl Source {
         let datasets = datasets.map(|(start, end)| Interval::new(start, end));
         let dumps = self.dumps.iter().filter_map(|d| d.dumps.interval());
         spans().chain(heads).chain(datasets).chain(dumps).reduce(Interval::hull)
+    }
+
+    /// The parts that may have other values for one sample, for sentences.
+    pub fn overlapping(&self) -> &'static str {
+        match (self.dumps.is_empty(), self.blocks.is_empty() && self.heads.is_empty() && self.datasets.is_empty()) {
+            (true, _) => "blocks or logs that overlap",
+            (false, true) => "dumps that overlap",
+            (false, false) => "blocks, logs or dumps that overlap",
+        }
     }
 
     /// Lets the system take back the memory of mapped segments, which are read again when they are needed.

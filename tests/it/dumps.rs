@@ -963,3 +963,147 @@ fn check_refuses_what_opening_refuses() {
     let dir = folder(&formats);
     assert_eq!(status(&run(&["check", &p(dir.path()), "--include", "*.om"])), 0);
 }
+
+/// What a command says on both streams.
+fn said(args: &[&str]) -> String {
+    text_of(&run(args))
+}
+
+#[test]
+fn rules_that_match_nothing_are_told() {
+    let dir = folder(&[("x/1763553600.prom", "a 1\n"), ("x/1763553660.prom", "a 2\n")]);
+    let path = p(dir.path());
+    let flags = ["--label", "y/*:job=j", "--label", "x/*:zone=z", "--label-from-path", "(?P<instance>[0-9]+)/"];
+    let inspected = said(&[&["inspect", &path][..], &flags].concat());
+    assert!(inspected.contains("--label y/*:job=j matches the path of none of the 2 files"), "{inspected}");
+    assert!(inspected.contains("--label-from-path (?P<instance>[0-9]+)/ matches the path of none"), "{inspected}");
+    assert!(!inspected.contains("zone=z matches"), "{inspected}");
+    let all = said(&["inspect", &path, "--include", "*.om"]);
+    assert!(all.contains("there is no dump here") && all.contains("--include left out 2 files"), "{all}");
+    assert!(said(&["inspect", &path, "--include", "*660.prom"]).contains("--include left out 1 file"));
+    for (label, why) in [
+        ("*:__name__=x", "the name of a metric cannot be set"),
+        ("*:job=", "the value of `job` is empty"),
+        ("*:in-st=a", "`in-st` is no label name"),
+    ] {
+        assert!(said(&["inspect", &path, "--label", label]).contains(why), "{label}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_source_says_what_it_is() {
+    let dir = folder(&[
+        ("empty.prom", ""),
+        ("plain.txt", "These are notes.\n"),
+        ("error.json", "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"parse error\"}"),
+        ("other.json", "{\"a\": 1}"),
+    ]);
+    let of = |file: &str| p(&dir.path().join(file));
+    for command in ["availability", "check"] {
+        assert!(said(&[command, &of("empty.prom")]).contains("this is an empty file, and neither a dump nor"));
+        assert!(said(&[command, &of("plain.txt")]).contains("this is text that no form of a dump explains"));
+        assert!(said(&[command, &of("other.json")]).contains("this is JSON that is no answer"));
+        assert!(said(&[command, &of("error.json")]).contains("bad_data: parse error"));
+    }
+}
+
+#[test]
+fn odd_answers_say_what_they_are() {
+    let none = "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[]}}";
+    let scalar = "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1763553600,\"1\"]}}";
+    let dir = folder(&[("none.json", none), ("scalar.json", scalar), ("1763553600.prom", "a 1\n")]);
+    let source = open(dir.path());
+    assert!(notes(&source).contains("none.json: the answer is empty"), "{}", notes(&source));
+    assert!(!notes(&source).contains("evaluations") && !source.dumps[0].dumps.evaluated);
+    assert!(losses(&source)[0].contains("an answer of type scalar or string has none"), "{:?}", losses(&source));
+}
+
+#[test]
+fn hints_fit_what_collides() {
+    let dir = folder(&[("x/a.prom", "a 1\n"), ("x/b.prom", "a 2\n")]);
+    let with = |rule: &str| said(&["inspect", &p(dir.path()), "--time-from", rule]);
+    assert!(with("2025-11-19T12:00:00Z").contains("hint: --time-from gave all files one time"));
+    assert!(with("2025-11-19T12:00:00Z").contains("or the same dump twice"));
+    let undated = with("name");
+    assert!(undated.contains("a time in the file's name") && !undated.contains("--time-from name"), "{undated}");
+    for name in ["x/a.prom", "x/b.prom"] {
+        let file = std::fs::File::options().write(true).open(dir.path().join(name)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_millis(T0 as u64)).unwrap();
+    }
+    assert!(with("mtime").contains("hint: --time-from mtime, where copying or unpacking gave all files one time"));
+}
+
+#[test]
+fn dumps_and_their_flags_beside_other_data_are_told() {
+    let dir = TempDir::new().unwrap();
+    copy_tree(&fixtures().join("encodings/tombstones-block/data"), &dir.path().join("data"));
+    write(dir.path(), "dumps/1763553600.prom", b"a 1\n");
+    write(dir.path(), "dumps/1763553660.prom", b"a 1\n");
+    let inspected = said(&["inspect", &p(dir.path()), "--assume-up", "--label", "*:job=j", "--time-from", "mtime"]);
+    let left_out = "2 text dumps lie beside data and are not read (first: dumps/1763553600.prom)";
+    assert!(inspected.contains(left_out), "{inspected}");
+    assert!(inspected.contains("--time-from, --assume-up, --label: nothing here is a text dump"), "{inspected}");
+    write(&dir.path().join("data"), "1763553600.prom", b"a 1\n");
+    let inspected = said(&["inspect", &p(&dir.path().join("data"))]);
+    assert!(
+        inspected.contains("1 text dump lies beside the data and is not read (first: 1763553600.prom)"),
+        "{inspected}"
+    );
+}
+
+#[test]
+fn oddities_are_told_once_with_their_number() {
+    let marked = "\u{feff}a 1\n";
+    let dir = folder(&[
+        ("1763553600.prom", marked),
+        ("1763553660.prom", marked),
+        ("1763553720.prom", "a 3\r\nb 1\r\n"),
+        ("1763553780.prom", "# TYPE a gauge\n"),
+        ("1763553840.prom", "a 4\n# TYPE b cou"),
+    ]);
+    let source = Source::open(dir.path(), &options(DumpOptions { assume_up: true, ..DumpOptions::default() })).unwrap();
+    let notes = notes(&source);
+    assert!(notes.contains("2 files with a byte order mark, which is skipped; a server would refuse the scrape (first: 1763553600.prom)"), "{notes}");
+    assert!(
+        notes.contains(
+            "1 file with CR LF, read as line breaks; a server would refuse the scrape (first: 1763553720.prom)"
+        )
+    );
+    assert!(
+        notes.contains("1 file without a sample, where --assume-up adds no `up` (first: 1763553780.prom)"),
+        "{notes}"
+    );
+    // What is lost of a comment is no sample.
+    let losses = losses(&source);
+    assert!(losses[0].contains("a metric type of this dialect") && !losses[0].contains("1 sample"), "{losses:?}");
+    assert_eq!(told(&source).last().map(String::as_str), Some("up 0:1 60:1 120:1"));
+}
+
+/// A member of which a cut archive has nothing, or lines up to the end of one, proves no absence.
+#[test]
+fn a_part_of_a_dump_in_a_cut_archive_is_a_loss_of_the_archive() {
+    let dir = TempDir::new().unwrap();
+    let line = |n: usize| format!("metric_{n}{{of=\"a line that is sixty-four bytes long with its break\"}} 1\n");
+    let whole: String = (0..64).map(line).collect();
+    let names = ["d/1763553600.prom", "d/1763553660.prom"];
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in names {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(whole.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        builder.append_data(&mut header, name, whole.as_bytes()).unwrap();
+    }
+    let bytes = builder.into_inner().unwrap();
+    let second = 512 + whole.len().next_multiple_of(512) + 512;
+    for (kept, samples) in [(0, 0), (whole.find("metric_30").unwrap(), 30)] {
+        write(dir.path(), "all.tar", &bytes[..second + kept]);
+        let source = Source::open(&dir.path().join("all.tar"), &OpenOptions::default()).unwrap();
+        let (series, ledger) = full_read(&source);
+        assert_eq!(series.iter().map(|s| s.samples.len()).sum::<usize>(), 64 + samples, "{ledger:?}");
+        // The archive's end, and what of the member is behind it.
+        assert_eq!(ledger.losses.len(), 2, "{ledger:?}");
+        assert!(!ledger.notes.join(" ").contains("the file is empty"), "{ledger:?}");
+        assert!(!told(&source).join(" ").contains("stale"));
+    }
+}
