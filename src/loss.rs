@@ -56,7 +56,7 @@ impl Loss {
             line.push_str(&format!("; {interval}"));
         }
         if let Some(samples) = self.samples {
-            line.push_str(&format!("; {samples} samples"));
+            line.push_str(&format!("; {samples} {}", if samples == 1 { "sample" } else { "samples" }));
         }
         line
     }

@@ -106,7 +106,7 @@ fn tell(common: &Common, target: &Path, converted: &Converted) {
     }
     if m.conflicting_samples > 0 {
         common.note(&format!(
-            "{} samples have different values in blocks or logs that overlap; those of a full read are converted, and the series table lists the times",
+            "{} samples have different values in parts that overlap; those of a full read are converted, and the series table lists the times",
             m.conflicting_samples
         ));
     }

@@ -94,9 +94,10 @@ fn tell(common: &Common, source: &Source, ledger: &Ledger, interval: &Interval) 
     }
     if !ledger.conflicts.is_empty() {
         common.note(&format!(
-            "{}: {} samples have different values in blocks or logs that overlap; those of a full read are printed",
+            "{}: {} samples have different values in {}; those of a full read are printed",
             source.name,
-            ledger.conflicts.len()
+            ledger.conflicts.len(),
+            source.overlapping()
         ));
     }
     for note in ledger.notes.iter().take(20) {

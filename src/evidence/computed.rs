@@ -7,7 +7,7 @@ use crate::report::style::Style;
 use crate::report::{availability_json, availability_text, timeline_json, updates_json, updates_text};
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration, rfc3339};
-use crate::verdict::availability::{Mode, Requirement, judge};
+use crate::verdict::availability::{Mode, Requirement, judge, percent_text};
 use crate::verdict::{Verdict, updates};
 use crate::windows::availability::{Question, evaluate};
 use crate::windows::semantics::{SemanticsChoice, resolve};
@@ -175,7 +175,7 @@ fn availability(
     let bounds = bounds.map_or(String::new(), |b| {
         format!(", between {:.2}% and {:.2}% with what is not in the data", b.worst * 100.0, b.best * 100.0)
     });
-    let percent = judged.percent.map_or("no requests".to_owned(), |p| format!("{p:.2}%{bounds}"));
+    let percent = percent_text(judged.percent, |p| p) + &bounds;
     let figure = format!("{percent}, at least {REQUIRED_PERCENT}% are required");
     Ok(answer(window, judged.verdict, figure, judged.reasons, &a.coverage, newest))
 }

@@ -6,7 +6,7 @@ use crate::report::python::{round, thousands};
 use crate::report::style::{Style, block, list, title};
 use crate::report::table::Table;
 use crate::time::{Interval, human_duration, isoformat, rfc3339};
-use crate::verdict::availability::{Judgement, Mode};
+use crate::verdict::availability::{Judgement, Mode, percent_text};
 use crate::verdict::{Verdict, counted_noun};
 use crate::windows::availability::Availability;
 use crate::windows::targets::Coverage;
@@ -32,7 +32,7 @@ pub fn report(source: &str, a: &Availability, j: &Judgement, trailing: bool, exp
             ("Duration:", duration(a.span.length())),
         ]),
     );
-    let percent = j.percent.map_or("no requests".to_owned(), |p| format!("{:.2}%", round(p, 2)));
+    let percent = percent_text(j.percent, |p| round(p, 2));
     block(
         &mut out,
         style,
@@ -59,8 +59,9 @@ pub fn report(source: &str, a: &Availability, j: &Judgement, trailing: bool, exp
         Verdict::NotMet => style.bad("❌ FAIL"),
         Verdict::Unknown => style.warn("❔ UNKNOWN"),
     };
+    let finite = j.percent.filter(|p| p.is_finite());
     let margin =
-        j.percent.map_or("-".to_owned(), |p| format!("{:+.2} percentage points", round(p - j.requirement.percent, 2)));
+        finite.map_or("-".to_owned(), |p| format!("{:+.2} percentage points", round(p - j.requirement.percent, 2)));
     block(
         &mut out,
         style,
@@ -125,7 +126,7 @@ fn bounds_and_counts(out: &mut String, style: Style, a: &Availability, j: &Judge
         rows.push(("Bounds:".to_owned(), format!("{:.2}% to {:.2}%{note}", b.worst * 100.0, b.best * 100.0)));
     }
     let (name, other) = if a.semantics.counted { ("PromQL:", a.exact) } else { ("Counted:", a.counted) };
-    let ratio = other.ratio().map_or("no requests".to_owned(), |r| format!("{:.2}%", r * 100.0));
+    let ratio = percent_text(other.ratio(), |r| r * 100.0);
     let of = match (other.good_or_zero(), other.total) {
         (Some(good), Some(total)) => {
             format!("  ({} of {})", figure(Some(good)), figure(Some(total)))

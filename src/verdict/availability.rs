@@ -58,7 +58,7 @@ pub fn judge(a: &Availability, requirement: Requirement) -> Judgement {
     let other = judge_figures(a, if a.semantics.counted { a.exact } else { a.counted }, requirement);
     if other.verdict != judged.verdict {
         let describe = |j: &Judgement, name: &str| {
-            let percent = j.percent.map_or("no requests".to_owned(), |p| format!("{p:.2}%"));
+            let percent = percent_text(j.percent, |p| p);
             format!("{name} gives {percent} ({})", j.verdict.name())
         };
         let (counted, promql) = if a.semantics.counted { (&judged, &other) } else { (&other, &judged) };
@@ -69,6 +69,15 @@ pub fn judge(a: &Availability, requirement: Requirement) -> Judgement {
         ));
     }
     judged
+}
+
+/// An availability in percent for people, as `round` rounds it; none without requests, and none where a counter is not finite.
+pub fn percent_text(percent: Option<f64>, round: impl FnOnce(f64) -> f64) -> String {
+    match percent {
+        None => "no requests".to_owned(),
+        Some(p) if p.is_finite() => format!("{:.2}%", round(p)),
+        Some(_) => "no finite number".to_owned(),
+    }
 }
 
 fn judge_figures(a: &Availability, figures: Figures, requirement: Requirement) -> Judgement {
@@ -186,11 +195,17 @@ fn reasons(a: &Availability, j: &Judgement, worst: f64, best: f64) -> Vec<String
     }
     if a.loss_effect.good > 0.0 || a.loss_effect.bad > 0.0 {
         let open = a.loss_effect.good.is_infinite() || a.loss_effect.bad.is_infinite();
-        out.push(format!(
-            "{} the window and {}",
-            counted_noun(a.losses.len(), "loss touches", "losses touch"),
-            if open { "leave the figures open" } else { "could change the figures within bounds" }
-        ));
+        let (one, many) = match open {
+            true => (
+                "loss touches the window and leaves the figures open",
+                "losses touch the window and leave the figures open",
+            ),
+            false => (
+                "loss touches the window and could change the figures within bounds",
+                "losses touch the window and could change the figures within bounds",
+            ),
+        };
+        out.push(counted_noun(a.losses.len(), one, many));
     }
     out
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use crate::loss::{Conflict, Loss};
+use crate::loss::{Conflict, Loss, counted_noun};
 use crate::promql::{self, PromVersion, Window};
 use crate::samples::{LoadedSeries, Reach, load_all, load_selected};
 use crate::selector::Selector;
@@ -179,8 +179,9 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| around.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
-            "{} samples of the window have different values in blocks or logs that overlap (first: {} at {}); the answer uses those of a full read, a server may have shown others",
-            conflicts.len(),
+            "{} of the window have different values in {} (first: {} at {}); the answer uses those of a full read, a server may have shown others",
+            counted_noun(conflicts.len(), "sample", "samples"),
+            source.overlapping(),
             first.series,
             crate::time::rfc3339(first.t_ms)
         ));

@@ -92,7 +92,8 @@ pub fn metric_names(source: &Source) -> BTreeSet<String> {
 fn nearest(wanted: &str, names: &BTreeSet<String>) -> Vec<String> {
     let mut scored: Vec<(usize, &String)> = names
         .iter()
-        .filter(|n| n.len() <= 4 * wanted.len().max(8))
+        // A series may have no name, which is no help.
+        .filter(|n| !n.is_empty() && n.len() <= 4 * wanted.len().max(8))
         .map(|n| (distance(wanted.as_bytes(), n.as_bytes()), n))
         .filter(|(d, n)| *d * 2 <= wanted.len().max(n.len()) || n.contains(wanted) || wanted.contains(n.as_str()))
         .collect();

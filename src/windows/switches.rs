@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Result};
 use crate::labels::{Labels, METRIC_NAME};
-use crate::loss::{Conflict, Loss};
+use crate::loss::{Conflict, Loss, counted_noun};
 use crate::samples::{LoadedSeries, Reach, load_selected};
 use crate::selector::{Matcher, Selector};
 use crate::series::select;
@@ -210,8 +210,9 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     let conflicts: Vec<Conflict> = ledger.conflicts.iter().filter(|c| interval.contains(c.t_ms)).cloned().collect();
     if let Some(first) = conflicts.first() {
         warnings.push(format!(
-            "{} samples of the period have different values in blocks or logs that overlap (first: {} at {})",
-            conflicts.len(),
+            "{} of the period have different values in {} (first: {} at {})",
+            counted_noun(conflicts.len(), "sample", "samples"),
+            source.overlapping(),
             first.series,
             rfc3339(first.t_ms)
         ));
@@ -367,7 +368,11 @@ fn hidden_by_losses(losses: &[Loss], selector: &Selector, span: Span) -> Vec<Hid
     first
         .map(|l| Hidden {
             count: f64::INFINITY,
-            why: format!("{count} losses may hold switches of the period (first: {})", l.to_line()),
+            why: format!(
+                "{} may hold switches of the period (first: {})",
+                counted_noun(count, "loss", "losses"),
+                l.to_line()
+            ),
         })
         .into_iter()
         .collect()

@@ -1107,3 +1107,31 @@ fn a_part_of_a_dump_in_a_cut_archive_is_a_loss_of_the_archive() {
         assert!(!told(&source).join(" ").contains("stale"));
     }
 }
+
+#[test]
+fn sentences_about_dumps_are_about_dumps() {
+    // Two answers that differ about one sample.
+    let of = |value: &str| {
+        matrix(&[("\"__name__\":\"recommend_requests_total\",\"status\":\"200\"", 9.0), ("\"__name__\":\"x\"", 1.0)])
+            .replace("\"81\"", value)
+    };
+    let dir = folder(&[("a.json", &of("\"81\"")), ("b.json", &of("\"82\""))]);
+    let path = p(dir.path());
+    let graded = said(&["availability", &path, "--window", "8m"]);
+    assert!(graded.contains("1 sample of the window have different values in dumps that overlap"), "{graded}");
+    // A series without a name is near to none.
+    let dir = folder(&[("a.txt", "{a=\"b\"} 1 1763553600000\n{a=\"b\"} 2 1763553660000\n")]);
+    let graded = said(&["availability", &p(dir.path())]);
+    assert!(!graded.contains("the nearest metric names are") && graded.contains("resembles it"), "{graded}");
+    // One loss.
+    let dir = folder(&[("1763553600.prom", &exposed(1, 0)), ("1763553630.prom", &exposed(5, 0)), ("x.json", "")]);
+    let path = p(dir.path());
+    let graded = said(&["availability", &path, "--window", "30s", "--semantics", "counted"]);
+    assert!(graded.contains("1 loss touches the window and leaves the figures open"), "{graded}");
+    assert!(said(&["model-updates", &path]).contains("1 loss may hold switches"));
+    // A counter that is not finite.
+    let dir =
+        folder(&[("1763553600.prom", &exposed(1, 0)), ("1763553630.prom", &exposed(5, 0).replace("} 5", "} +Inf"))]);
+    let graded = said(&["availability", &p(dir.path()), "--window", "30s", "--semantics", "counted"]);
+    assert!(graded.contains("no finite number") && !graded.contains("NaN%"), "{graded}");
+}
