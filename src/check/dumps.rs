@@ -225,6 +225,9 @@ fn answer(bytes: impl std::io::Read, verdict: &mut FileVerdict) {
             verdict.push(Finding::bad(ErrorKind::Missing, "status", "success", found, effect));
         }
         Ok(s) => {
+            if series == 0 {
+                verdict.push(Finding::note("result", "empty", "none: nothing matched what was asked"));
+            }
             for warning in s.warnings {
                 verdict.push(Finding::note("warnings", warning, "the server may have left something out"));
             }

@@ -931,7 +931,8 @@ fn check_refuses_what_opening_refuses() {
         .collect();
     let formats: Vec<(&str, &str)> = formats.iter().map(|(n, t)| (n.as_str(), *t)).collect();
     let named = "[{\"file\": \"b.prom\", \"time\": 1763553600}]";
-    let cases: [(&[(&str, &str)], &[&str], &str, &str); 6] = [
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Files<'_>, &[&str], &str, &str); 6] = [
         (&[("1763553600.prom", "a 1\nb 2\na 3\n")], &[], "1763553600.prom", "line 3 repeats a without a timestamp"),
         (&formats, &[], "1763553600.104.om", "cover the same time"),
         (&[("x.prom", "a 1\n")], &[], "x.prom", "nothing tells when it was seen"),
@@ -1015,6 +1016,7 @@ fn odd_answers_say_what_they_are() {
     let source = open(dir.path());
     assert!(notes(&source).contains("none.json: the answer is empty"), "{}", notes(&source));
     assert!(!notes(&source).contains("evaluations") && !source.dumps[0].dumps.evaluated);
+    assert!(said(&["check", &p(&dir.path().join("none.json"))]).contains("nothing matched what was asked"));
     assert!(losses(&source)[0].contains("an answer of type scalar or string has none"), "{:?}", losses(&source));
 }
 
