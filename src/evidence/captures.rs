@@ -17,12 +17,12 @@ use super::folder::{Folder, Kind, Origin};
 use super::given::{Given, list};
 use super::registry::{is_empty, timestamp};
 
-const HEALTH: &str = "api_samples/healthz.json";
-const SAMPLE: &str = "api_samples/recommend_sample.json";
-const PROVENANCE: &str = "api_samples/recommend_with_provenance.json";
-const TRACE: &str = "api_samples/trace_sample.json";
-const ROLLOUT: &str = "api_samples/rollout_status.json";
-const METRICS: &str = "api_samples/metrics.txt";
+pub const HEALTH: &str = "api_samples/healthz.json";
+pub const SAMPLE: &str = "api_samples/recommend_sample.json";
+pub const PROVENANCE: &str = "api_samples/recommend_with_provenance.json";
+pub const TRACE: &str = "api_samples/trace_sample.json";
+pub const ROLLOUT: &str = "api_samples/rollout_status.json";
+pub const METRICS: &str = "api_samples/metrics.txt";
 
 /// What every recommendation says about itself.
 const FIELDS: [&str; 7] =
@@ -102,7 +102,7 @@ impl Capture {
 pub fn write(folder: &mut Folder, path: Option<&Path>, source: &Source, registry: Option<&[String]>) -> Result<()> {
     let mut captures = Vec::new();
     if let Some(path) = path {
-        for given in list(folder, "--captures", path, 3)? {
+        for given in list(&mut folder.unused, "--captures", path, 3)? {
             match given.read() {
                 Ok(bytes) => captures.push(Capture { content: Shape::of(&bytes), given, bytes }),
                 Err(why) => folder.unused.push((printable(&given.name), why)),
@@ -142,7 +142,8 @@ pub fn write(folder: &mut Folder, path: Option<&Path>, source: &Source, registry
         }
     }
     if let (Some(answer), Some(trace)) = (value(PROVENANCE), value(TRACE)) {
-        check_trace(folder, answer, trace);
+        let (same, detail) = same_request(answer, trace);
+        folder.check("trace_is_of_the_recommendation", same, TRACE, detail);
     }
     reconstruct_metrics(folder, source)?;
     for place in &PLACES {
@@ -194,22 +195,41 @@ fn check_shape(folder: &mut Folder, place: &Place, capture: &Capture) {
     let whole = place.shape != Shape::Metrics || parse(&capture.bytes).is_some_and(|p| p.faults == 0);
     folder.check("response_parses", ok && whole, place.file, detail);
     if place.shape == Shape::Health && ok {
-        let status = capture.value().get("status").map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned));
-        let status = status.unwrap_or_default();
-        let healthy = ["ok", "healthy", "up", "pass", "true"].contains(&status.to_ascii_lowercase().as_str());
-        folder.check("service_is_healthy", healthy, place.file, format!("status is {}", printable(&status)));
+        let (healthy, detail) = health(capture.value());
+        folder.check("service_is_healthy", healthy, place.file, detail);
     }
+}
+
+/// Whether a response of `/healthz` says that all is well, and what it says.
+pub fn health(answer: &Value) -> (bool, String) {
+    let status = answer.get("status").map(|s| s.as_str().map_or_else(|| s.to_string(), str::to_owned));
+    let status = status.unwrap_or_default();
+    let healthy = ["ok", "healthy", "up", "pass", "true"].contains(&status.to_ascii_lowercase().as_str());
+    (healthy, format!("status is {}", printable(&status)))
+}
+
+/// Whether a recommendation says all about itself, and what it leaves out.
+pub fn provenance_fields(answer: &Value) -> (bool, String) {
+    let field = |name: &str| answer.pointer(&format!("/provenance/{name}"));
+    let lacking: Vec<&str> = FIELDS.iter().copied().filter(|name| is_empty(field(name))).collect();
+    match lacking.as_slice() {
+        [] => (true, format!("all of {}", FIELDS.join(", "))),
+        some => (false, format!("missing or empty: {}", some.join(", "))),
+    }
+}
+
+/// Whether a trace is of a recommendation, and the two identities.
+pub fn same_request(answer: &Value, trace: &Value) -> (bool, String) {
+    let text = |v: Option<&Value>| v.map_or("nothing".to_owned(), |v| printable(&v.to_string()));
+    let (asked, got) = (answer.pointer("/provenance/request_id"), trace.get("request_id"));
+    let detail = format!("the recommendation's request_id is {}, the trace's is {}", text(asked), text(got));
+    (asked.is_some() && asked == got, detail)
 }
 
 fn check_provenance(folder: &mut Folder, file: &str, answer: &Value, source: &Source, registry: Option<&[String]>) {
     let field = |name: &str| answer.pointer(&format!("/provenance/{name}"));
-    let lacking: Vec<&str> = FIELDS.iter().copied().filter(|name| is_empty(field(name))).collect();
-    let detail = if lacking.is_empty() {
-        format!("all of {}", FIELDS.join(", "))
-    } else {
-        format!("missing or empty: {}", lacking.join(", "))
-    };
-    folder.check("provenance_fields", lacking.is_empty(), file, detail);
+    let (whole, detail) = provenance_fields(answer);
+    folder.check("provenance_fields", whole, file, detail);
     let Some(version) = field("model_version").and_then(Value::as_str).filter(|v| !v.is_empty()) else { return };
     let shown = printable(version);
     if let Some(versions) = registry {
@@ -248,14 +268,6 @@ fn served_at(source: &Source, t: TimestampMs) -> Vec<String> {
     versions.sort();
     versions.dedup();
     versions
-}
-
-fn check_trace(folder: &mut Folder, answer: &Value, trace: &Value) {
-    let text = |v: Option<&Value>| v.map_or("nothing".to_owned(), |v| printable(&v.to_string()));
-    let (asked, got) = (answer.pointer("/provenance/request_id"), trace.get("request_id"));
-    let same = asked.is_some() && asked == got;
-    let detail = format!("the recommendation's request_id is {}, the trace's is {}", text(asked), text(got));
-    folder.check("trace_is_of_the_recommendation", same, TRACE, detail);
 }
 
 /// Without a capture the text is made from the last scrape.

@@ -7,7 +7,7 @@ use crate::labels::{Labels, METRIC_NAME, quoted};
 use crate::promql::format_shortest;
 use crate::sample::is_stale;
 use crate::samples::{Reach, load_all, load_selected};
-use crate::scrape::{Dialect, Event, Form, Reader, sniff};
+use crate::scrape::{Dialect, Event, Form, Reader, Sample, sniff};
 use crate::selector::{Matcher, Selector};
 use crate::series::select;
 use crate::source::Source;
@@ -116,6 +116,11 @@ pub struct Parsed {
 
 /// Reads a text as a target's exposition; `None` where it is in no such format.
 pub fn parse(text: &[u8]) -> Option<Parsed> {
+    parse_each(text, |_| ())
+}
+
+/// Reads a text as a target's exposition and hands over each sample; `None` where it is in no such format.
+pub fn parse_each(text: &[u8], mut each: impl FnMut(&Sample<'_>)) -> Option<Parsed> {
     let head = text.get(..1 << 16).unwrap_or(text);
     let sniffed = sniff(head);
     let Form::Text(dialect @ (Dialect::Prometheus | Dialect::OpenMetrics)) = sniffed.form else { return None };
@@ -123,7 +128,10 @@ pub fn parse(text: &[u8]) -> Option<Parsed> {
     let mut reader = Reader::new(text, dialect).crlf(sniffed.crlf);
     while let Ok(Some(line)) = reader.next_line() {
         match line.event {
-            Event::Sample(_) => parsed.samples += 1,
+            Event::Sample(sample) => {
+                parsed.samples += 1;
+                each(&sample);
+            }
             Event::Fault(fault) => {
                 parsed.faults += 1;
                 parsed.first_fault.get_or_insert_with(|| fault.to_string());

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::source::digest::sha256_file;
 
+use super::given::Unused;
+
 /// Where the bytes of a file come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -78,7 +80,7 @@ pub struct Folder {
     pub missing: Vec<Missing>,
     pub checks: Vec<Check>,
     /// Files that were found and not used, with the reason.
-    pub unused: Vec<(String, String)>,
+    pub unused: Unused,
 }
 
 /// What stands beside a file in the summary.

@@ -154,9 +154,27 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// The words of a line that [`shell_word`] made; `None` for any other line, which a shell could read as more than words.
+pub fn shell_words(line: &str) -> Option<Vec<String>> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        let word = words.last_mut()?;
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            '\\' if !quoted => word.push(rest.next()?),
+            c => word.push(c),
+        }
+    }
+    let again: Vec<String> = words.iter().map(|w| shell_word(w)).collect();
+    (again.join(" ") == line).then_some(words)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shell_word;
+    use super::{shell_word, shell_words};
 
     #[test]
     fn words_are_quoted() {
@@ -164,5 +182,11 @@ mod tests {
         assert_eq!(shell_word("a b"), "'a b'");
         assert_eq!(shell_word("a'$(x)"), r"'a'\''$(x)'");
         assert_eq!(shell_word(""), "''");
+        let words = ["a", "a b", "a'$(x)", "", "--end", "x\n;"];
+        let line = words.map(shell_word).join(" ");
+        assert_eq!(shell_words(&line).as_deref(), Some(words.map(str::to_owned).as_slice()));
+        for line in ["a;b", "a  b", "a 'b", "$(x)", "\\;", "a\nb", "\"a\""] {
+            assert_eq!(shell_words(line), None, "{line}");
+        }
     }
 }

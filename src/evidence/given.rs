@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::labels::printable;
 
-use super::folder::Folder;
-
 /// Files of more than this are not read whole.
 pub const MOST_BYTES: u64 = 64 << 20;
 const MOST_FILES: usize = 10_000;
+/// Why a link is not used.
+pub const LINK: &str = "it is a link, and links are not followed: give the file itself";
 
 /// A regular file below a given folder.
 #[derive(Debug, Clone)]
@@ -38,19 +38,22 @@ impl Given {
     }
 }
 
+/// Files that were found and not used, each with the reason.
+pub type Unused = Vec<(String, String)>;
+
 /// The regular files below `root` down to `depth` folders, in order of their names. Links and what is no file are named
-/// in [`Folder::unused`]. Errs where `root` cannot be listed: it was asked for by name.
-pub fn list(folder: &mut Folder, flag: &str, root: &Path, depth: usize) -> Result<Vec<Given>> {
+/// in `unused`. Errs where `root` cannot be listed: it was asked for by name.
+pub fn list(unused: &mut Unused, flag: &str, root: &Path, depth: usize) -> Result<Vec<Given>> {
     let mut found = Vec::new();
     let meta = std::fs::metadata(root).map_err(|e| Error::io(root, &format!("read what {flag} names"), &e))?;
     if !meta.is_dir() {
         return Err(Error::usage(format!("{flag} names no folder")).at(root));
     }
-    walk(folder, root, "", depth, &mut found)?;
+    walk(unused, root, "", depth, &mut found)?;
     Ok(found)
 }
 
-fn walk(folder: &mut Folder, dir: &Path, below: &str, depth: usize, found: &mut Vec<Given>) -> Result<()> {
+fn walk(unused: &mut Unused, dir: &Path, below: &str, depth: usize, found: &mut Vec<Given>) -> Result<()> {
     let failed = |e: std::io::Error| Error::io(dir, "list it", &e);
     let entries = std::fs::read_dir(dir).map_err(failed)?;
     let mut names = entries.map(|e| e.map(|e| e.file_name())).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
@@ -59,19 +62,19 @@ fn walk(folder: &mut Folder, dir: &Path, below: &str, depth: usize, found: &mut 
         let path = dir.join(&file_name);
         let file_name = file_name.to_string_lossy().into_owned();
         let name = if below.is_empty() { file_name.clone() } else { format!("{below}/{file_name}") };
-        let mut unused = |why: &str| folder.unused.push((printable(&name), why.to_owned()));
+        let mut refuse = |why: &str| unused.push((printable(&name), why.to_owned()));
         let Ok(meta) = std::fs::symlink_metadata(&path) else {
-            unused("it cannot be read");
+            refuse("it cannot be read");
             continue;
         };
         if meta.is_symlink() {
-            unused("it is a link, and links are not followed: give the file itself");
+            refuse(LINK);
         } else if meta.is_dir() && depth > 0 {
-            walk(folder, &path, &name, depth - 1, found)?;
+            walk(unused, &path, &name, depth - 1, found)?;
         } else if meta.is_dir() {
-            unused("it lies deeper than is looked");
+            refuse("it lies deeper than is looked");
         } else if !meta.is_file() {
-            unused("it is neither a file nor a folder");
+            refuse("it is neither a file nor a folder");
         } else if found.len() >= MOST_FILES {
             return Err(Error::usage(format!("there are more than {MOST_FILES} files")).at(dir));
         } else {

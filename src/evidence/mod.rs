@@ -8,14 +8,14 @@
 //!
 //! Nothing is silently absent: what is not there is in `missing`, what was found and not used in `unused`.
 
-mod captures;
+pub(crate) mod captures;
 mod computed;
-mod exposition;
-mod folder;
+pub(crate) mod exposition;
+pub(crate) mod folder;
 mod git;
-mod given;
+pub(crate) mod given;
 pub mod page;
-mod registry;
+pub(crate) mod registry;
 mod summary;
 pub mod summary_text;
 mod texts;
@@ -35,7 +35,8 @@ use crate::windows::{availability, switches};
 
 pub use computed::{Answer, Window, windows};
 pub use folder::{Check, Entry, Kind, Missing};
-pub use git::shell_word;
+pub use git::{shell_word, shell_words};
+pub use summary::NAME as SUMMARY;
 
 /// The files of the evidence folder `dir`, relative with `/`, as its summary lists them; nothing where it is none.
 pub fn own_files(dir: &Path) -> BTreeSet<String> {

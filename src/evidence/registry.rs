@@ -14,7 +14,7 @@ use super::folder::{Folder, Origin};
 use super::git::Repo;
 use super::given::{Given, list};
 
-const FILE: &str = "model_registry/versions_summary.json";
+pub const FILE: &str = "model_registry/versions_summary.json";
 const KEYS: [&str; 7] =
     ["version", "created_at", "model_name", "git_sha", "data_snapshot_id", "artifact_sha", "metrics"];
 
@@ -31,7 +31,7 @@ pub fn write(
     };
     let mut unrelated = Vec::new();
     let mut metas: Vec<(String, Given)> = Vec::new();
-    for file in list(folder, "--registry", path, 1)? {
+    for file in list(&mut folder.unused, "--registry", path, 1)? {
         match file.name.strip_suffix("/meta.json") {
             Some(version) => metas.push((version.to_owned(), file)),
             None => unrelated.push(file.name),
@@ -81,13 +81,8 @@ pub fn write(
 
 fn check_meta(folder: &mut Folder, name: &str, meta: &Value, repo: Option<&Repo>) {
     let shown = printable(name);
-    let lacking: Vec<&str> = KEYS.iter().copied().filter(|key| is_empty(meta.get(key))).collect();
-    let detail = if lacking.is_empty() {
-        format!("{shown}: all of {}", KEYS.join(", "))
-    } else {
-        format!("{shown}: missing or empty: {}", lacking.join(", "))
-    };
-    folder.check("registry_keys", lacking.is_empty(), FILE, detail);
+    let (whole, detail) = keys(meta);
+    folder.check("registry_keys", whole, FILE, format!("{shown}: {detail}"));
     let text = |key: &str| meta.get(key).and_then(Value::as_str).unwrap_or_default();
     if !text("version").is_empty() {
         let detail = format!("{shown}: meta.json says {}", printable(text("version")));
@@ -107,6 +102,15 @@ fn check_meta(folder: &mut Folder, name: &str, meta: &Value, repo: Option<&Repo>
         let word = if there { "a commit of --repo" } else { "no commit of --repo" };
         let detail = format!("{shown}: git_sha {} is {word}", printable(&sha));
         folder.check("registry_git_sha_in_repo", there, FILE, detail);
+    }
+}
+
+/// Whether a version's `meta.json` says all that it should, and what it leaves out.
+pub fn keys(meta: &Value) -> (bool, String) {
+    let lacking: Vec<&str> = KEYS.iter().copied().filter(|key| is_empty(meta.get(key))).collect();
+    match lacking.as_slice() {
+        [] => (true, format!("all of {}", KEYS.join(", "))),
+        some => (false, format!("missing or empty: {}", some.join(", "))),
     }
 }
 

@@ -27,7 +27,7 @@ const MOST_LOG_BYTES: u64 = 16 << 20;
 /// Writes `system_info/`: every file whose name is plain.
 pub fn write_system(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
     let files = match path {
-        Some(path) => list(folder, "--system", path, 0)?,
+        Some(path) => list(&mut folder.unused, "--system", path, 0)?,
         None => Vec::new(),
     };
     for file in &files {
@@ -63,7 +63,7 @@ pub fn write_system(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
 /// Writes `logs/`.
 pub fn write_logs(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
     let mut files = match path {
-        Some(path) => list(folder, "--logs", path, 0)?,
+        Some(path) => list(&mut folder.unused, "--logs", path, 0)?,
         None => Vec::new(),
     };
     for (target, service, lines) in LOGS {
