@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained page from an evidence folder alone, without a script, a font or a request.
 
+mod checklist;
 mod plots;
 mod svg;
 
@@ -24,10 +25,12 @@ struct Documents {
     timeline: Value,
     windows: [Value; 2],
     updates: Value,
+    /// Of a package; null for an evidence folder by itself.
+    checklist: Value,
 }
 
 impl Documents {
-    fn read(folder: &Path) -> Result<Documents> {
+    fn read(folder: &Path, document: impl Fn(&Path, &str) -> Result<Value>) -> Result<Documents> {
         Ok(Documents {
             summary: document(folder, super::summary::NAME)?,
             timeline: document(folder, "availability/timeline.json")?,
@@ -36,6 +39,7 @@ impl Documents {
                 document(folder, "availability/availability_144h.json")?,
             ],
             updates: document(folder, "model_updates/model_updates_verification.json")?,
+            checklist: Value::Null,
         })
     }
 }
@@ -53,20 +57,31 @@ fn document(folder: &Path, name: &str) -> Result<Value> {
 /// The page. Everything on it is in the folder, and everything from the folder is escaped. Errs where a document is missing
 /// or no JSON.
 pub fn page(folder: &Path) -> Result<String> {
-    let d = Documents::read(folder)?;
+    Ok(draw(&Documents::read(folder, document)?))
+}
+
+/// The page of a package: with its checklist, the document `promproof.package/1`. What it cannot read of the folder is not
+/// on the page; the checklist says what that is.
+pub fn with_checklist(folder: &Path, checklist: &Value) -> Result<String> {
+    let d = Documents::read(folder, |folder, name| Ok(document(folder, name).unwrap_or_default()))?;
+    Ok(draw(&Documents { checklist: checklist.clone(), ..d }))
+}
+
+fn draw(d: &Documents) -> String {
     let name = d.summary["source"]["name"].as_str().unwrap_or("evidence");
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Evidence: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the verdicts</a>\n",
         escape(name)
     );
-    out.push_str(&header(&d, name));
+    out.push_str(&header(d, name));
     out.push_str("<main id=\"main\">\n");
-    out.push_str(&verdicts(&d));
-    out.push_str(&contents());
-    out.push_str(&over_time(&d));
-    out.push_str(&targets(&d));
+    out.push_str(&verdicts(d));
+    out.push_str(&contents(d));
+    out.push_str(&over_time(d));
+    out.push_str(&targets(d));
     out.push_str(&days(&d.timeline));
-    out.push_str(&findings(&d));
+    out.push_str(&findings(d));
+    out.push_str(&checklist::section(&d.checklist));
     out.push_str(&checks(&d.summary));
     out.push_str(&files(&d.summary));
     out.push_str("</main>\n");
@@ -76,7 +91,7 @@ pub fn page(folder: &Path) -> Result<String> {
         text(&tool["name"]),
         text(&tool["version"])
     ));
-    Ok(out)
+    out
 }
 
 fn header(d: &Documents, name: &str) -> String {
@@ -151,7 +166,8 @@ fn verdicts(d: &Documents) -> String {
     let missing = list(&d.summary["missing"]).len();
     let class = |n: usize| if n == 0 { "good" } else { "bad" };
     out.push_str(&format!(
-        "<ul class=\"counts\"><li><b>{}</b> files with digests</li><li class=\"{}\"><b>{hold}</b> of {} checks hold</li><li class=\"{}\"><b>{missing}</b> parts missing</li><li><b>{}</b> losses</li></ul>\n",
+        "<ul class=\"counts\">{}<li><b>{}</b> files with digests</li><li class=\"{}\"><b>{hold}</b> of {} checks hold</li><li class=\"{}\"><b>{missing}</b> parts missing</li><li><b>{}</b> losses</li></ul>\n",
+        checklist::count(&d.checklist),
         list(&d.summary["files"]).len(),
         class(failed),
         checks.len(),
@@ -162,16 +178,18 @@ fn verdicts(d: &Documents) -> String {
     out
 }
 
-fn contents() -> String {
+fn contents(d: &Documents) -> String {
     let parts = [
         ("time", "Over time"),
         ("targets", "Targets and versions"),
         ("days", "Day by day"),
         ("findings", "Losses and warnings"),
+        ("deliverables", "Deliverables"),
         ("checks", "Checks"),
         ("files", "Files and digests"),
     ];
-    let links: Vec<String> = parts.iter().map(|(id, name)| format!("<li><a href=\"#{id}\">{name}</a></li>")).collect();
+    let shown = parts.iter().filter(|(id, _)| *id != "deliverables" || !d.checklist.is_null());
+    let links: Vec<String> = shown.map(|(id, name)| format!("<li><a href=\"#{id}\">{name}</a></li>")).collect();
     format!("<nav aria-label=\"Contents\"><ul>{}</ul></nav>\n", links.concat())
 }
 
