@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! raw -> tsdb -> wal -> scrape -> head -> dataset -> archive -> dumps -> source -> series -> samples -> promql | windows
-//!     -> verdict -> report -> evidence -> cli
+//!     -> verdict -> report -> evidence -> package -> cli
 //! ```
 //!
 //! Beside that way stand `synth` (made-up snapshots, from `tsdb`), `check` (every file by
@@ -61,6 +61,8 @@ pub mod verdict;
 pub mod report;
 
 pub mod evidence;
+
+pub mod package;
 
 pub mod cli;
 

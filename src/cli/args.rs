@@ -44,6 +44,8 @@ pub enum Command {
         .help("The folder of the evidence; it appears whole or not at all")))]
     #[command(mut_arg("force", |a| a.help("Let --output replace an existing evidence folder")))]
     Collect(CollectArgs),
+    /// The package of deliverables: evidence, documents and code in one folder, with a checklist that is computed
+    Package(PackageArgs),
     /// A made-up snapshot of any size, and beside it what really happened
     Synth(SynthArgs),
 }
@@ -456,6 +458,54 @@ pub struct CollectArgs {
     /// What was saved about containers, images and requirements
     #[arg(long, value_name = "DIR")]
     pub system: Option<PathBuf>,
+}
+
+/// `promproof package`.
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// The evidence, a folder that `promproof collect` wrote
+    #[arg(long, value_name = "DIR", required_unless_present = "print_policy")]
+    pub evidence: Option<PathBuf>,
+    /// The folder of the package; it appears whole or not at all
+    #[arg(long, short, value_name = "DIR", required_unless_present = "print_policy")]
+    pub output: Option<PathBuf>,
+    /// Where the documents are
+    #[arg(long, value_name = "DIR")]
+    pub docs: Option<PathBuf>,
+    /// Where the code is
+    #[arg(long, value_name = "DIR")]
+    pub code: Option<PathBuf>,
+    /// What is copied and what each deliverable has to show, in TOML (default: what --print-policy prints)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Print the default policy, with comments, and do nothing else
+    #[arg(long)]
+    pub print_policy: bool,
+    /// Also write report.pdf
+    #[arg(long)]
+    pub pdf: bool,
+    /// Also write the package as one file beside the folder, the same bytes for the same package
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub archive: Option<ArchiveArg>,
+    /// Let --output and --archive replace what this command wrote
+    #[arg(long)]
+    pub force: bool,
+    /// Colours in text
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// No notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Kinds of archives that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArchiveArg {
+    /// A zip
+    Zip,
+    /// A tar in zstd
+    #[value(name = "tar.zst")]
+    TarZst,
 }
 
 /// `promproof dump`.

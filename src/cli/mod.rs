@@ -10,6 +10,7 @@ mod dump;
 mod inspect;
 mod model_updates;
 mod output;
+mod package;
 mod plan;
 mod progress;
 mod signals;
@@ -54,6 +55,7 @@ fn dispatch(cli: args::Cli) -> Result<u8> {
         args::Command::Dump(a) => dump::run(a),
         args::Command::Convert(a) => convert::run(a),
         args::Command::Collect(a) => collect::run(a),
+        args::Command::Package(a) => package::run(a),
         args::Command::Synth(a) => synth::run(a),
     }
 }

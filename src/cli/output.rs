@@ -13,6 +13,7 @@ use crate::cli::plan::Common;
 use crate::error::{Error, Result};
 use crate::labels::printable;
 use crate::report::table::Table;
+use crate::source::digest::sha256_file;
 
 /// A sink for results.
 #[derive(Debug)]
@@ -30,15 +31,7 @@ impl Output {
         let Some(path) = &common.output else {
             return Ok(Output::Stdout(BufWriter::with_capacity(1 << 16, std::io::stdout())));
         };
-        let existing = std::fs::symlink_metadata(path).ok();
-        if existing.as_ref().is_some_and(|m| !m.is_file()) {
-            return Err(Error::usage("the output exists and is no regular file, so it is not replaced")
-                .at(path)
-                .hint("leave out --output to write to standard output, or choose another name"));
-        }
-        if existing.is_some() && !common.force {
-            return Err(Error::usage("the output exists already").at(path).hint("choose another name, or add --force"));
-        }
+        keep_what_exists(path, common.force)?;
         let dir = parent(path);
         keep_out_of_sources(common, path)?;
         let temp = NamedTempFile::new_in(dir).map_err(|e| Error::io(dir, "write there", &e))?;
@@ -78,8 +71,21 @@ impl Output {
     }
 }
 
+/// Errs where a file of this name may not be written: nothing but a regular file is replaced, and that only by `force`.
+fn keep_what_exists(path: &Path, force: bool) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(m) if !m.is_file() => Err(Error::usage("the output exists and is no regular file, so it is not replaced")
+            .at(path)
+            .hint("choose another name")),
+        Ok(_) if !force => {
+            Err(Error::usage("the output exists already").at(path).hint("choose another name, or add --force"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The folder that a path lies in.
-fn parent(path: &Path) -> &Path {
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
@@ -168,6 +174,42 @@ fn stranger(dir: &Path, rel: &str, own: &BTreeSet<String>) -> Result<Option<Stri
         }
     }
     Ok(None)
+}
+
+/// A file beside a folder: made in a private folder, which a signal removes, and renamed when it is complete.
+#[derive(Debug)]
+pub struct OutputFile {
+    temp: NamedTempFile,
+    private: PrivateDir,
+    target: PathBuf,
+    force: bool,
+}
+
+impl OutputFile {
+    /// Begins the file `target`. Errs where something is there that may not be replaced.
+    pub fn create(target: &Path, force: bool) -> Result<OutputFile> {
+        keep_what_exists(target, force)?;
+        let private = PrivateDir::new(Some(parent(target)))?;
+        let temp = NamedTempFile::new_in(private.path()).map_err(|e| write_error(&e, Some(target)))?;
+        Ok(OutputFile { temp, private, target: target.to_path_buf(), force })
+    }
+
+    /// Where to write.
+    pub fn file(&self) -> &std::fs::File {
+        self.temp.as_file()
+    }
+
+    /// Gives the file its name, and its digest back.
+    pub fn finish(self) -> Result<String> {
+        let OutputFile { temp, private, target, force } = self;
+        make_readable(&temp, &target)?;
+        temp.as_file().sync_all().map_err(|e| write_error(&e, Some(&target)))?;
+        let digest = sha256_file(temp.path())?;
+        let renamed = if force { temp.persist(&target) } else { temp.persist_noclobber(&target) };
+        renamed.map_err(|e| write_error(&e.error, Some(&target)))?;
+        drop(private);
+        Ok(digest)
+    }
 }
 
 /// Temporary files are private; results get the mode that any new file would have.

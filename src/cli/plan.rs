@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use crate::archive::Limits;
 use crate::cli::args::{
-    AnswersArg, AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg, ModelUpdatesArgs,
-    PartitionArg, ProgressMode, ReportFormat, SynthArgs, VerdictMode, View, When, WindowArgs,
+    AnswersArg, ArchiveArg, AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg,
+    ModelUpdatesArgs, PackageArgs, PartitionArg, ProgressMode, ReportFormat, SynthArgs, VerdictMode, View, When,
+    WindowArgs,
 };
 use crate::cli::output::keep_out_of;
 use crate::cli::progress::Shown;
@@ -15,6 +16,7 @@ use crate::dumps::{Answers, DumpOptions, Glob, LabelRules, TimeRule};
 use crate::error::{Error, Result};
 use crate::evidence;
 use crate::labels::printable;
+use crate::package::{self, Policy};
 use crate::raw::ReadMode;
 use crate::report::style::Style;
 use crate::selector::Selector;
@@ -50,13 +52,7 @@ impl Common {
     /// Checks the arguments and sets the number of threads.
     pub fn new(args: &CommonArgs) -> Result<Common> {
         set_threads(args.threads)?;
-        let color = match args.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => {
-                args.output.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-            }
-        };
+        let color = color(args.color, args.output.is_none());
         let progress = !args.quiet
             && match args.progress {
                 ProgressMode::Plain => true,
@@ -111,6 +107,15 @@ impl Common {
 
     fn time(&self, flag: &str, text: Option<&str>) -> Result<Option<TimestampMs>> {
         text.map(|text| time(flag, text, |line| self.note(line))).transpose()
+    }
+}
+
+/// Whether text is coloured; `to_stdout` is whether it goes there.
+fn color(when: When, to_stdout: bool) -> bool {
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => to_stdout && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     }
 }
 
@@ -459,6 +464,60 @@ pub fn collect(common: &Common, args: &CollectArgs, git: Option<PathBuf>, epoch:
         source_words: source_words(common),
     };
     Ok(CollectPlan { options, target })
+}
+
+/// What `promproof package` means.
+#[derive(Debug)]
+pub struct PackagePlan {
+    pub options: package::Options,
+    /// The archive to write, and its place.
+    pub archive: Option<(package::archive::Kind, PathBuf)>,
+    /// The name of the folder, which is the archive's only one at its top.
+    pub name: String,
+    pub style: Style,
+}
+
+/// Settles what is packaged.
+pub fn package(args: &PackageArgs) -> Result<PackagePlan> {
+    if args.pdf {
+        return Err(Error::usage("--pdf: this build makes no PDF; report.html prints to the same pages"));
+    }
+    let (Some(evidence), Some(place)) = (&args.evidence, &args.output) else {
+        return Err(Error::usage("--evidence DIR and --output DIR are needed"));
+    };
+    let Some(name) = place.file_name().map(|n| n.to_string_lossy().into_owned()) else {
+        return Err(Error::usage("--output has to end with the name of a folder").at(place));
+    };
+    for given in [Some(evidence), args.docs.as_ref(), args.code.as_ref()].into_iter().flatten() {
+        if given.canonicalize().is_ok_and(|g| place.canonicalize().is_ok_and(|p| g.starts_with(p))) {
+            return Err(Error::usage("it lies inside the output, which would be replaced")
+                .at(given)
+                .hint("choose another --output"));
+        }
+    }
+    keep_out_of([evidence], place, "the output would lie inside the evidence")?;
+    let policy = match &args.policy {
+        None => Policy::standard()?,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read the policy", &e))?;
+            Policy::parse(&text, file)?
+        }
+    };
+    let archive = args.archive.map(|kind| {
+        let kind = match kind {
+            ArchiveArg::Zip => package::archive::Kind::Zip,
+            ArchiveArg::TarZst => package::archive::Kind::TarZst,
+        };
+        (kind, place.with_file_name(format!("{name}.{}", kind.ending())))
+    });
+    let options = package::Options {
+        evidence: evidence.clone(),
+        docs: args.docs.clone(),
+        code: args.code.clone(),
+        policy,
+        place: place.clone(),
+    };
+    Ok(PackagePlan { options, archive, name, style: Style { color: color(args.color, true) } })
 }
 
 /// The SOURCEs by their last component, and what else chooses the data, as a shell takes it.

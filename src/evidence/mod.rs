@@ -36,7 +36,7 @@ use crate::windows::{availability, switches};
 pub use computed::{Answer, Window, windows};
 pub use folder::{Check, Entry, Kind, Missing};
 pub use git::{shell_word, shell_words};
-pub use summary::NAME as SUMMARY;
+pub use summary::{NAME as SUMMARY, SCHEMA as SUMMARY_SCHEMA};
 
 /// The files of the evidence folder `dir`, relative with `/`, as its summary lists them; nothing where it is none.
 pub fn own_files(dir: &Path) -> BTreeSet<String> {

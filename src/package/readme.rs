@@ -1,0 +1,247 @@
+//! The package's README.md: what is in it, what it shows with its figures, and how to verify each claim again. Whatever
+//! comes from files is escaped; a recorded command is repeated only if it can do nothing but print an answer.
+
+use serde_json::Value;
+
+use crate::evidence::folder::Check;
+use crate::evidence::{SUMMARY, shell_words};
+use crate::labels::printable;
+use crate::time::isoformat;
+use crate::verdict::counted_noun;
+
+use super::checklist::{Checklist, Deliverable, Status};
+use super::content::{self, Contents};
+use super::{CHECKLIST_JSON, CHECKLIST_TEXT, CODE, DOCUMENTS, EVIDENCE, REPORT, SUMS};
+
+/// The document.
+pub fn text(contents: &Contents<'_>, list: &Checklist) -> String {
+    let mut out = overview(contents, list);
+    out.push_str(&structure(contents));
+    out.push_str("\n## Deliverables\n");
+    list.deliverables.iter().for_each(|d| out.push_str(&deliverable(d)));
+    out.push_str("\n## Before submission\n\n");
+    for item in &list.before_submission {
+        out.push_str(&format!("- {} {}\n", item.status().text(), escape(&item.name)));
+    }
+    let missing = list.missing.iter().map(|m| format!("{}: {}; {}", m.what, m.why, m.how_to_get_it));
+    out.push_str(&listed("Missing", missing));
+    out.push_str(&listed("Found and not copied", list.refused.iter().map(|(path, why)| format!("{path}: {why}"))));
+    out.push_str(&verification(contents, list));
+    out.push_str(&source(&contents.evidence.summary));
+    out
+}
+
+fn overview(contents: &Contents<'_>, list: &Checklist) -> String {
+    let (total, complete) = (list.deliverables.len(), list.count(Status::Complete));
+    let date = list.date.map_or("unknown".to_owned(), isoformat);
+    let which = if list.is_submission { "Submission" } else { "Evaluation (no submission time was given)" };
+    let words = contents.evidence.summary["windows_are"].as_str().unwrap_or_default();
+    let mut out = format!("# Deliverables\n\n**{complete} of {total} deliverables are complete.** {which}: {date}.\n");
+    if !words.is_empty() {
+        out.push_str(&format!("\nAbout the times: {}.\n", escape(words)));
+    }
+    out.push_str("\n| | deliverable | status |\n|---|---|---|\n");
+    for d in &list.deliverables {
+        out.push_str(&format!("| {} | {} | {} |\n", d.id, escape(&d.item.name), d.item.status().text()));
+    }
+    out
+}
+
+fn structure(contents: &Contents<'_>) -> String {
+    let count = |folder| counted_noun(files_in(contents, folder), "file", "files");
+    format!(
+        "\n## Structure\n\n- `{REPORT}`: verdicts, plots, checks and digests on one page\n- `{CHECKLIST_JSON}`, `{CHECKLIST_TEXT}`: every deliverable with the checks that its status comes from\n- `{EVIDENCE}/`: {}, listed with their digests in `{SUMMARY}`\n- `{DOCUMENTS}/`: {}\n- `{CODE}/`: {}\n- `{SUMS}`: the SHA-256 of every other file\n",
+        count(EVIDENCE),
+        count(DOCUMENTS),
+        count(CODE)
+    )
+}
+
+fn files_in(contents: &Contents<'_>, folder: &str) -> usize {
+    contents.files.iter().filter(|f| f.path.split('/').next() == Some(folder)).count()
+}
+
+fn deliverable(d: &Deliverable) -> String {
+    let mut out = format!("\n### {}. {}: {}\n\n", d.id, escape(&d.item.name), d.item.status().text());
+    if !d.description.is_empty() {
+        out.push_str(&format!("{}\n\n", escape(&d.description)));
+    }
+    for path in &d.evidence {
+        out.push_str(&format!("- {}\n", code(path)));
+    }
+    let hold = d.item.checks.iter().filter(|c| c.ok == Some(true)).count();
+    out.push_str(&format!("- {hold} of {}\n", counted_noun(d.item.checks.len(), "check holds", "checks hold")));
+    // That a file is there goes without saying; what it says, and what is wrong, does not.
+    let telling = |c: &&Check| c.ok != Some(true) || content::Content::by_name(c.name).is_some();
+    for check in d.item.checks.iter().filter(telling) {
+        let mark = match check.ok {
+            Some(true) => "✓",
+            Some(false) => "✗",
+            None => "?",
+        };
+        let file = if check.ok == Some(true) { String::new() } else { format!(" ({})", code(&check.file)) };
+        out.push_str(&format!("  - {mark} {}{file}: {}\n", escape(check.name), escape(&check.detail)));
+    }
+    out
+}
+
+fn listed(title: &str, lines: impl Iterator<Item = String>) -> String {
+    let lines: Vec<String> = lines.map(|line| format!("- {}\n", escape(&line))).collect();
+    if lines.is_empty() { String::new() } else { format!("\n## {title}\n\n{}", lines.concat()) }
+}
+
+/// How each claim can be verified again.
+fn verification(contents: &Contents<'_>, list: &Checklist) -> String {
+    let given = |flag: &str, folder: &str| match files_in(contents, folder) {
+        0 => String::new(),
+        _ => format!(" {flag} {folder}"),
+    };
+    let (docs, code) = (given("--docs", DOCUMENTS), given("--code", CODE));
+    let mut out = format!(
+        "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}",
+        block(&[format!("sha256sum -c {SUMS}")]),
+        block(&[format!("{}  {EVIDENCE}/{SUMMARY}", list.summary_sha256)]),
+        block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code} --output ../again")]),
+    );
+    let mut lines = Vec::new();
+    let mut others = 0;
+    for file in contents.evidence.summary["files"].as_array().into_iter().flatten() {
+        let (Some(path), Some(command)) = (file["path"].as_str(), file["command"].as_str()) else { continue };
+        let copied = contents.files.iter().find(|f| f.path.strip_prefix(EVIDENCE) == Some(&format!("/{path}")));
+        match copied.filter(|_| only_prints(command)) {
+            Some(copied) => lines.extend([format!("{command} | sha256sum"), format!("# {}", copied.sha256)]),
+            None if command.starts_with("git ") => {}
+            None => others += 1,
+        }
+    }
+    if !lines.is_empty() {
+        out.push_str("\nThat the answers are those of the data, in the folder that holds the source; each line is followed by the digest that it prints:\n\n");
+        out.push_str(&block(&lines));
+    }
+    if others > 0 {
+        let commands = counted_noun(others, "command", "commands");
+        out.push_str(&format!(
+            "\n{commands} of the summary are none that `promproof collect` records, and are not repeated here.\n"
+        ));
+    }
+    out
+}
+
+/// Whether a recorded command is one of promproof's that print an answer and do nothing else.
+fn only_prints(command: &str) -> bool {
+    let Some(words) = shell_words(command) else { return false };
+    let mut words = words.iter().map(String::as_str);
+    let begins = words.next() == Some("promproof") && matches!(words.next(), Some("availability" | "model-updates"));
+    let known = ["--start", "--end", "--semantics", "--digests", "--format", "--merge", "--root"];
+    begins && words.all(|w| !w.starts_with('-') || known.contains(&w))
+}
+
+/// What the answers rest on.
+fn source(summary: &Value) -> String {
+    let source = &summary["source"];
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let mut rows = Vec::new();
+    let all = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    for block in all(&source["blocks"]) {
+        for file in all(&block["files"]) {
+            rows.push((format!("{}/{}", text(&block["ulid"]), text(&file["path"])), text(&file["sha256"])));
+        }
+    }
+    for file in all(&source["logs"]).iter().chain(&all(&source["archives"])) {
+        let name = if file["path"].is_null() { &file["name"] } else { &file["path"] };
+        rows.push((text(name), text(&file["sha256"])));
+    }
+    let mut out = format!("\n## Source\n\n{}\n", escape(source["name"].as_str().unwrap_or("unknown")));
+    if !rows.is_empty() {
+        let lines: Vec<String> = rows.iter().map(|(name, sha256)| format!("{sha256}  {name}")).collect();
+        out.push_str(&format!("\n{}", block(&lines)));
+    }
+    out
+}
+
+/// Text as Markdown shows it, in the middle of a line: control characters become escapes, and nothing is markup or a link.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let text = printable(text);
+    // At the start of an item a digit or a sign could begin a list or a heading.
+    let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let leading = text.len() - number.len();
+    for (at, c) in text.char_indices() {
+        let spaced = text.get(at + c.len_utf8()..).is_some_and(|t| t.is_empty() || t.starts_with(' '));
+        let begins = at == 0 && "-+=".contains(c) || at == leading && at > 0 && ".)".contains(c) && spaced;
+        // `www.` and `://` would become links.
+        let links = c == '.' && text.get(..at).is_some_and(|t| t.to_ascii_lowercase().ends_with("www"))
+            || c == ':' && text.get(at..).is_some_and(|t| t.starts_with("://"));
+        if begins || links || "\\`*_{}[]<>#!|~&@$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Text as it stands, in a line.
+fn code(text: &str) -> String {
+    let text = printable(text);
+    let fence = "`".repeat(longest_run(&text) + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+/// Lines as they stand.
+fn block(lines: &[String]) -> String {
+    let lines: Vec<String> = lines.iter().map(|line| format!("{}\n", printable(line))).collect();
+    let text = lines.concat();
+    let fence = "`".repeat(longest_run(&text).max(2) + 1);
+    format!("{fence}text\n{text}{fence}\n")
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gets_out_of_text() {
+        for (text, shown) in [
+            ("95.42%, at least 70%", "95.42%, at least 70%"),
+            ("1. a", "1\\. a"),
+            ("- a", "\\- a"),
+            ("2025-11-19", "2025-11-19"),
+            ("[x](javascript:y) <b> a|b", "\\[x\\](javascript:y) \\<b\\> a\\|b"),
+            ("https://a.b and www.c.d", "https\\://a.b and www\\.c.d"),
+            ("a\n# b\u{1b}", "a\\\\n\\# b\\\\u001b"),
+        ] {
+            assert_eq!(escape(text), shown, "{text:?}");
+        }
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("`"), "`` ` ``");
+        assert_eq!(block(&["```\nx".to_owned()]), "````text\n```\\nx\n````\n");
+    }
+
+    #[test]
+    fn only_commands_that_print_are_repeated() {
+        for command in [
+            "promproof availability snapshot --start 2025-11-16T11:59:51.740Z --end 2025-11-19T11:59:51Z --digests",
+            "promproof model-updates 'a b' --semantics prometheus-2.53+use-start-timestamps --digests --format json",
+        ] {
+            assert!(only_prints(command), "{command}");
+        }
+        for command in [
+            "promproof availability x; rm -rf y",
+            "promproof availability $(x)",
+            "promproof availability x --output y",
+            "promproof availability x -o y",
+            "promproof availability x --output=y",
+            "promproof collect x",
+            "promproof availability x\nrm y",
+            "promproof availability 'x",
+            "curl x",
+        ] {
+            assert!(!only_prints(command), "{command}");
+        }
+    }
+}
