@@ -10,22 +10,22 @@ use crate::cli::{copy_tree, golden, p, run, run_in, status, text, tree};
 use crate::support::fixtures;
 
 /// Inputs that fit together, in a folder of their own, and the evidence made from them.
-struct Case {
-    dir: TempDir,
-    arguments: Vec<String>,
+pub struct Case {
+    pub dir: TempDir,
+    pub arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
 }
 
 impl Case {
     /// The snapshot alone.
-    fn bare(source: &str) -> Case {
+    pub fn bare(source: &str) -> Case {
         let dir = tempfile::tempdir().unwrap();
         let arguments = ["collect", &p(&fixtures().join(source)), "--output", "evidence", "--quiet"];
         Case { dir, arguments: arguments.map(str::to_owned).to_vec(), environment: vec![] }
     }
 
     /// With everything that somebody could save.
-    fn full() -> Case {
+    pub fn full() -> Case {
         let mut case = Case::bare("servers/backfill-6d/snapshot");
         copy_tree(&fixtures().join("captures"), case.dir.path());
         repository(&case.path("repo"));
@@ -37,16 +37,16 @@ impl Case {
         case
     }
 
-    fn path(&self, rel: &str) -> PathBuf {
+    pub fn path(&self, rel: &str) -> PathBuf {
         self.dir.path().join(rel)
     }
 
-    fn with(mut self, more: &[&str]) -> Case {
+    pub fn with(mut self, more: &[&str]) -> Case {
         self.arguments.extend(more.iter().map(|a| (*a).to_owned()));
         self
     }
 
-    fn output(&self) -> Output {
+    pub fn output(&self) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
         command.args(&self.arguments).current_dir(self.dir.path()).env_remove("SOURCE_DATE_EPOCH");
         command.envs(self.environment.iter().map(|(k, v)| (*k, v.as_str())));
@@ -54,7 +54,7 @@ impl Case {
     }
 
     /// Collects, and gives the status and the summary.
-    fn collect(&self) -> (i32, Value) {
+    pub fn collect(&self) -> (i32, Value) {
         let output = self.output();
         let summary = std::fs::read(self.path("evidence/EVIDENCE_SUMMARY.json"));
         let summary = summary.unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
@@ -104,7 +104,7 @@ fn missing(summary: &Value) -> Vec<String> {
     strings(&summary["missing"], "what")
 }
 
-fn edit(path: &Path, from: &str, to: &str) {
+pub fn edit(path: &Path, from: &str, to: &str) {
     let before = std::fs::read_to_string(path).unwrap();
     assert!(before.contains(from), "{} has no {from}", path.display());
     std::fs::write(path, before.replace(from, to)).unwrap();
@@ -587,7 +587,7 @@ const ELEMENTS: [&str; 45] = [
 ];
 
 /// Parses a page as strictly as XML: known elements only, each closed where it should be, no attribute that loads or runs.
-fn check_page(page: &str) {
+pub fn check_page(page: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = page;
     while let Some(at) = rest.find('<') {
@@ -705,7 +705,7 @@ fn pages_of_odd_data() {
 }
 
 /// Replaces every text of a document but times and verdicts by `bad`.
-fn poison(value: &mut Value, bad: &str) {
+pub fn poison(value: &mut Value, bad: &str) {
     match value {
         Value::String(s)
             if promproof::time::parse_time(s).is_err() && !["met", "unknown", "72h", "144h"].contains(&s.as_str()) =>

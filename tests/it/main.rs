@@ -36,6 +36,8 @@ mod golden;
 mod histograms;
 /// Directories of servers that were killed, and what restarted ones serve.
 mod killed;
+/// Packages of deliverables: every status, every check, what is copied and what is refused.
+mod package;
 /// Chance from a seed.
 mod random;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.

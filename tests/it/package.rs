@@ -1,0 +1,850 @@
+//! Packages of deliverables: what is copied, what each status comes from, what is refused, and that nothing gets out of
+//! its place.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::cli::{copy_tree, golden, p, run_in, status, text, tree};
+use crate::evidence::{Case, check_page, edit, poison};
+
+const SUMMARY: &str = "evidence/EVIDENCE_SUMMARY.json";
+const DOCS_AND_CODE: [&str; 4] = ["--docs", "docs", "--code", "code"];
+
+/// An evidence folder beside documents and code.
+struct Pack(Case);
+
+impl Pack {
+    /// From the snapshot of 6.5 days, without a submission.
+    fn collected() -> Pack {
+        let case = Case::full();
+        assert_eq!(case.collect().0, 0);
+        Pack(case)
+    }
+
+    /// From ten made-up days around a submission, with everything that the guide asks for.
+    fn complete() -> Pack {
+        let mut case = Case::full();
+        let made = p(&case.path("made"));
+        let synth =
+            ["synth", "-o", &made, "--days", "10", "--interval", "1m", "--series", "60", "--replicas", "2", "--quiet"];
+        assert_eq!(status(&run_in(case.dir.path(), &synth)), 0);
+        case.arguments[1] = format!("{made}/snapshot");
+        let case = case.with(&["--submission", "2025-12-26T00:00:00Z", "--force"]);
+        // The captures have to be of a version that was served, and the registry has to know every version.
+        case.collect();
+        let timeline = read(&case.path("evidence/availability/timeline.json"));
+        let served = timeline["served_versions"].as_array().unwrap();
+        let last = served.iter().max_by_key(|s| s["end"].as_str().unwrap()).unwrap();
+        let (version, end) = (last["version"].as_str().unwrap(), last["end"].as_str().unwrap());
+        let now = promproof::time::parse_time(end).unwrap().0 - 60_000;
+        for file in ["recommend_sample", "recommend-456", "trace", "healthz", "rollout_status"] {
+            let path = case.path(&format!("api/{file}.json"));
+            let before = std::fs::read_to_string(&path).unwrap();
+            let after = before.replace("v0.6", version).replace("1763553480000", &now.to_string());
+            std::fs::write(&path, after.replace("1763553510250", &now.to_string())).unwrap();
+        }
+        let meta = std::fs::read_to_string(case.path("registry/v0.6/meta.json")).unwrap();
+        for s in served {
+            let version = s["version"].as_str().unwrap();
+            std::fs::create_dir_all(case.path(&format!("registry/{version}"))).unwrap();
+            let meta = meta.replace("v0.6", version);
+            std::fs::write(case.path(&format!("registry/{version}/meta.json")), meta).unwrap();
+        }
+        let (code, summary) = case.collect();
+        assert_eq!(code, 0, "{summary:#}");
+        Pack(case)
+    }
+
+    fn path(&self, rel: &str) -> PathBuf {
+        self.0.path(rel)
+    }
+
+    fn output(&self, more: &[&str]) -> Output {
+        let arguments = [&["package", "--evidence", "evidence", "--output", "out", "--quiet"][..], more].concat();
+        run_in(self.0.dir.path(), &arguments)
+    }
+
+    /// Packages with documents and code, and gives the status and the checklist.
+    fn package(&self, more: &[&str]) -> (i32, Value) {
+        let output = self.output(&[&DOCS_AND_CODE[..], &["--force"], more].concat());
+        assert!(self.path("out/DELIVERABLES_CHECKLIST.json").exists(), "{}", text(&output.stderr));
+        (status(&output), read(&self.path("out/DELIVERABLES_CHECKLIST.json")))
+    }
+
+    /// Changes a text in a file of the evidence, and gives the summary the new digest: somebody who forges both.
+    fn forge(&self, file: &str, from: &str, to: &str) {
+        edit(&self.path(&format!("evidence/{file}")), from, to);
+        self.reseal();
+    }
+
+    /// Gives the summary the digests that the files have.
+    fn reseal(&self) {
+        let mut summary = read(&self.path(SUMMARY));
+        for file in summary["files"].as_array_mut().unwrap() {
+            let path = self.path("evidence").join(file["path"].as_str().unwrap());
+            if let Ok(digest) = promproof::source::digest::sha256_file(&path) {
+                file["sha256"] = digest.into();
+            }
+        }
+        std::fs::write(self.path(SUMMARY), format!("{summary:#}\n")).unwrap();
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The names of all checks that do not hold, with what they are about, of deliverables and of items; each once.
+fn open(checklist: &Value, ok: &Value) -> Vec<(String, String)> {
+    let lists = ["deliverables", "before_submission"].map(|key| checklist[key].as_array().unwrap());
+    let checks = lists.into_iter().flatten().flat_map(|d| d["checks"].as_array().unwrap());
+    let chosen = checks.filter(|c| c["ok"] == *ok && c["name"] != "deliverable_complete");
+    let mut open: Vec<(String, String)> =
+        chosen.map(|c| (c["name"].as_str().unwrap().to_owned(), c["file"].as_str().unwrap().to_owned())).collect();
+    open.sort();
+    open.dedup();
+    open
+}
+
+fn failed(checklist: &Value) -> Vec<(String, String)> {
+    open(checklist, &Value::Bool(false))
+}
+
+fn status_of(checklist: &Value, id: u64) -> String {
+    let deliverables = checklist["deliverables"].as_array().unwrap();
+    let found = deliverables.iter().find(|d| d["id"] == id).unwrap();
+    found["status"].as_str().unwrap().to_owned()
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, file)| ((*name).to_owned(), (*file).to_owned())).collect()
+}
+
+#[test]
+fn a_package_is_what_it_was() {
+    let pack = Pack::collected();
+    let inputs = tree(pack.0.dir.path());
+    let output = pack.output(&DOCS_AND_CODE);
+    // Without a submission nobody can say what was after it; everything else is there.
+    assert_eq!((status(&output), text(&output.stderr)), (3, String::new()), "{}", text(&output.stdout));
+    golden("package.txt", &text(&output.stdout));
+    golden(
+        "DELIVERABLES_CHECKLIST.json",
+        &std::fs::read_to_string(pack.path("out/DELIVERABLES_CHECKLIST.json")).unwrap(),
+    );
+    golden("package-README.md", &std::fs::read_to_string(pack.path("out/README.md")).unwrap());
+    assert_eq!(std::fs::read(pack.path("out/DELIVERABLES_CHECKLIST.txt")).unwrap(), output.stdout);
+    check_page(&std::fs::read_to_string(pack.path("out/report.html")).unwrap());
+    if let Some(dir) = std::env::var_os("PROMPROOF_PAGES") {
+        std::fs::copy(pack.path("out/report.html"), Path::new(&dir).join("package.html")).unwrap();
+    }
+    for (path, bytes) in inputs {
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{}", path.display());
+    }
+    // The copies are copies, and the sums are those of every file.
+    for (from, to) in [("evidence", "evidence"), ("docs", "docs"), ("code", "code_samples")] {
+        assert!(relative(&pack.path(from)) == relative(&pack.path(&format!("out/{to}"))), "{from}");
+    }
+    let sums = std::fs::read_to_string(pack.path("out/SHA256SUMS")).unwrap();
+    let mut summed: Vec<String> = Vec::new();
+    for line in sums.lines() {
+        let (digest, path) = line.split_once("  ").unwrap();
+        assert_eq!(promproof::source::digest::sha256_file(&pack.path("out").join(path)).unwrap(), digest, "{path}");
+        summed.push(path.to_owned());
+    }
+    let all: Vec<String> = relative(&pack.path("out")).into_keys().filter(|f| f != "SHA256SUMS").collect();
+    assert_eq!(summed, all);
+    let checked =
+        Command::new("sha256sum").args(["-c", "--quiet", "SHA256SUMS"]).current_dir(pack.path("out")).output();
+    assert!(checked.is_ok_and(|o| o.status.success() && o.stdout.is_empty()));
+}
+
+/// The files of a folder by their paths in it.
+fn relative(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = tree(dir).into_iter();
+    files.map(|(path, bytes)| (p(path.strip_prefix(dir).unwrap()), bytes)).collect()
+}
+
+#[test]
+fn everything_complete_is_a_yes() {
+    let pack = Pack::complete();
+    let (code, checklist) = pack.package(&[]);
+    assert_eq!((code, failed(&checklist), open(&checklist, &Value::Null)), (0, vec![], vec![]));
+    assert_eq!(
+        checklist["summary"],
+        json!({"total_deliverables": 8, "completed": 8, "completion_percentage": 100.0, "pending": 0, "incomplete": 0})
+    );
+    assert_eq!(checklist["submission_date"], "2025-12-26T00:00:00Z");
+    let printed = std::fs::read_to_string(pack.path("out/DELIVERABLES_CHECKLIST.txt")).unwrap();
+    assert!(printed.contains("Completed:          8 (100%)") && !printed.contains('❌'), "{printed}");
+    let readme = std::fs::read_to_string(pack.path("out/README.md")).unwrap();
+    assert!(readme.contains("**8 of 8 deliverables are complete.** Submission: 2025-12-26T00:00:00Z."), "{readme}");
+    let page = std::fs::read_to_string(pack.path("out/report.html")).unwrap();
+    check_page(&page);
+    assert!(page.contains("<b>8</b> of 8 deliverables complete"));
+    if let Some(dir) = std::env::var_os("PROMPROOF_PAGES") {
+        std::fs::write(Path::new(&dir).join("package-complete.html"), page).unwrap();
+    }
+    // Its own copies make the same package again, from inside it.
+    let again =
+        ["package", "--evidence", "evidence", "--docs", "docs", "--code", "code_samples", "--output", "../again"];
+    assert_eq!(status(&run_in(&pack.path("out"), &again)), 0);
+    assert!(relative(&pack.path("out")) == relative(&pack.path("again")));
+}
+
+#[test]
+fn before_the_submission_some_is_pending() {
+    let case = Case::full().with(&["--submission", "2025-11-19T00:00:00Z"]);
+    assert_eq!(case.collect().0, 3);
+    let (code, checklist) = Pack(case).package(&[]);
+    assert_eq!((code, failed(&checklist)), (3, vec![]));
+    let after = "evidence/availability/availability_144h.json";
+    assert_eq!(open(&checklist, &Value::Null), owned(&[("availability_144h", after), ("scraped_144h", after)]));
+    assert_eq!(status_of(&checklist, 7), "⏳ Pending");
+    assert_eq!(checklist["summary"]["completed"], 7);
+    // Nor can a window that has not begun.
+    let case = Case::full().with(&["--submission", "2025-11-19T12:00:00Z"]);
+    case.collect();
+    let pack = Pack(case);
+    assert_eq!(pack.package(&[]).0, 3);
+    let printed = std::fs::read_to_string(pack.path("out/DELIVERABLES_CHECKLIST.txt")).unwrap();
+    assert!(printed.contains(&format!("scraped_144h ({after}): nothing of the window was scraped\n")), "{printed}");
+}
+
+#[test]
+fn documents_follow_their_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/package.schema.json");
+    let validator = jsonschema::validator_for(&read(&path)).unwrap();
+    let pack = Pack::collected();
+    let whole = pack.package(&[]).1;
+    std::fs::remove_file(pack.path("evidence/logs/api_logs_sample.txt")).unwrap();
+    std::fs::write(pack.path("evidence/more"), "x").unwrap();
+    std::fs::remove_file(pack.path("docs/RUNBOOK.md")).unwrap();
+    for document in [whole, pack.package(&[]).1] {
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+#[test]
+fn every_missing_file_is_named() {
+    let pack = Pack::collected();
+    let without = |place: &str, packaged: &str| {
+        let (path, away) = (pack.path(place), pack.path("away"));
+        std::fs::rename(&path, &away).unwrap();
+        let (code, checklist) = pack.package(&[]);
+        std::fs::rename(&away, &path).unwrap();
+        assert_eq!(code, 1, "{place}");
+        let printed = std::fs::read_to_string(pack.path("out/DELIVERABLES_CHECKLIST.txt")).unwrap();
+        assert!(printed.contains(packaged), "{place}: {printed}");
+        assert!(failed(&checklist).iter().any(|(_, file)| file == packaged), "{place}: {:?}", failed(&checklist));
+        checklist
+    };
+    let files = |folder: &str| relative(&pack.path(folder)).into_keys().collect::<Vec<_>>();
+    for file in files("docs") {
+        let checklist = without(&format!("docs/{file}"), &format!("docs/{file}"));
+        assert_eq!(failed(&checklist), owned(&[("file_there", &format!("docs/{file}"))]));
+        assert_eq!(checklist["missing"][0]["what"], format!("docs/{file}"));
+    }
+    for file in files("code") {
+        without(&format!("code/{file}"), &format!("code_samples/{file}"));
+    }
+    for file in files("evidence").iter().filter(|f| *f != "EVIDENCE_SUMMARY.json") {
+        let place = format!("evidence/{file}");
+        let checklist = without(&place, &place);
+        assert!(failed(&checklist).contains(&("evidence_missing".to_owned(), place.clone())), "{file}");
+    }
+    // What collecting missed is said with its words.
+    let case = Case::bare("servers/backfill-6d/snapshot");
+    case.collect();
+    let pack = Pack(case);
+    let output = pack.output(&[]);
+    let printed = text(&output.stdout);
+    assert_eq!(status(&output), 1);
+    for words in [
+        "file_there (evidence/api_samples/healthz.json): it is missing: no responses were given",
+        "evidence/system_info/docker_images.txt: nothing about the system was given",
+        "docs/README.md: no --docs was given; give the folder that has it with --docs DIR",
+        "code_samples/service/app.py: no --code was given",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+}
+
+#[test]
+fn every_check_can_fail() {
+    let pack = Pack::collected();
+    let sample = "api_samples/recommend_sample.json";
+    let provenance = "api_samples/recommend_with_provenance.json";
+    let before = "availability/availability_72h.json";
+    let after = "availability/availability_144h.json";
+    let updates = "model_updates/model_updates_verification.json";
+    let metrics = "api_samples/metrics.txt";
+    let commits = "git_history/commits.txt";
+    let registry = "model_registry/versions_summary.json";
+    let submission = "EVIDENCE_SUMMARY.json";
+    let fails = Value::Bool(false);
+    let kept = tree(&pack.path("evidence"));
+    for (file, from, to, name, ok) in [
+        (registry, "\"artifact_sha\"", "\"sha\"", "registry_versions", &fails),
+        (registry, "\"versions\"", "\"others\"", "registry_versions", &fails),
+        (commits, "|", " ", "commits_listed", &fails),
+        (commits, "1452f840", "1452f841", "commits_listed", &fails),
+        (sample, "\"items\"", "\"things\"", "recommendation_items", &fails),
+        ("api_samples/healthz.json", "healthy", "degraded", "service_healthy", &fails),
+        (metrics, "latency_seconds_bucket", "latency_seconds", "p95_latency_series", &fails),
+        (metrics, "+Inf", "9.0", "p95_latency_series", &fails),
+        (metrics, "status=", "code=", "error_rate_series", &fails),
+        (metrics, "service_health_status", "service_status", "uptime_series", &fails),
+        (metrics, "service_health_status 1", "service_health_status{ 1", "file_readable", &fails),
+        (sample, "\"variant\": \"A\"", "\"variant\": \" \"", "ab_variant", &fails),
+        (provenance, "\"latency_ms\": 45", "\"latency_ms\": null", "provenance_fields", &fails),
+        ("api_samples/trace_sample.json", "7c9e6679", "8c9e6679", "trace_of_the_recommendation", &fails),
+        ("api_samples/rollout_status.json", "{", "", "file_readable", &fails),
+        (before, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "availability_72h", &fails),
+        (before, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "availability_72h", &Value::Null),
+        (before, "\"required_availability\": 70.0", "\"required_availability\": 50.0", "availability_72h", &fails),
+        (before, "\"actual_availability\": 95.42", "\"actual_availability\": 65.42", "availability_72h", &fails),
+        (before, "\"slo_compliance\"", "\"slo\"", "availability_72h", &fails),
+        (before, "2025-11-16T11:59:51.740000Z", "2025-11-17T11:59:51.740000Z", "window_72h", &fails),
+        (after, "2025-11-13T11:59:51.740000Z", "2025-11-14T11:59:51.740000Z", "window_144h", &fails),
+        (after, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "availability_144h", &fails),
+        (
+            before,
+            "\"gaps\": []",
+            "\"gaps\": [{\"start\": \"2025-11-16T11:59:51.740Z\", \"end\": \"2025-11-17T00:00:00Z\"}]",
+            "scraped_72h",
+            &Value::Null,
+        ),
+        (
+            before,
+            "\"downs\": [",
+            "\"downs\": [{\"start\": \"2025-11-19T11:00:00Z\", \"end\": \"2025-11-19T11:59:51Z\"}, ",
+            "scraped_72h",
+            &fails,
+        ),
+        (
+            after,
+            "\"downs\": [",
+            "\"downs\": [{\"start\": \"2025-11-13T11:00:00Z\", \"end\": \"2025-11-13T12:00:00Z\"}, ",
+            "scraped_144h",
+            &fails,
+        ),
+        (after, "\"targets\"", "\"others\"", "scraped_144h", &Value::Null),
+        (updates, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "updates_within_7_days", &fails),
+        (updates, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "updates_within_7_days", &Value::Null),
+        (updates, "\"minimum_updates\": 2", "\"minimum_updates\": 1", "updates_within_7_days", &fails),
+        (updates, "\"within_days\": 7", "\"within_days\": 70", "updates_within_7_days", &fails),
+        (updates, "\"actual_updates\": 6", "\"actual_updates\": 1", "updates_within_7_days", &fails),
+        ("availability/timeline.json", "\"switches\"", "\"others\"", "switched_without_restart", &Value::Null),
+        (submission, "\"submission\": null", "\"submission\": \"soon\"", "window_72h", &fails),
+        (submission, "\"submission\": null", "\"submission\": \"2025-11-18T00:00:00Z\"", "window_72h", &fails),
+        (submission, "\"ok\": true", "\"ok\": false", "collected_checks", &fails),
+        (submission, "\"ok\": true", "\"ok\": null", "collected_checks", &Value::Null),
+    ] {
+        pack.forge(file, from, to);
+        let (code, checklist) = pack.package(&[]);
+        let found: Vec<String> = open(&checklist, ok).into_iter().map(|(name, _)| name).collect();
+        assert!(found.iter().any(|f| f == name), "{file}: {from} to {to}: {found:?}");
+        assert_eq!(code, if failed(&checklist).is_empty() { 3 } else { 1 }, "{file}: {from} to {to}");
+        for (path, bytes) in &kept {
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    // Code without a word of a statistical test cannot be judged; a document without a word is none.
+    edit(&pack.path("code/service/ab_analysis.py"), "z_test", "comparison");
+    let (code, checklist) = pack.package(&[]);
+    assert!(open(&checklist, &Value::Null).iter().any(|(name, _)| name == "statistical_test"));
+    assert_eq!((code, status_of(&checklist, 5)), (3, "⏳ Pending".to_owned()));
+    std::fs::write(pack.path("docs/RUNBOOK.md"), " \n").unwrap();
+    std::fs::write(pack.path("docs/README.md"), b"\xff\xfe").unwrap();
+    let (code, checklist) = pack.package(&[]);
+    let failing = owned(&[("file_readable", "docs/README.md"), ("file_readable", "docs/RUNBOOK.md")]);
+    assert_eq!((code, failed(&checklist)), (1, failing));
+}
+
+#[test]
+fn switches_beside_restarts_are_no_hot_swaps() {
+    let pack = Pack::collected();
+    let path = pack.path("evidence/availability/timeline.json");
+    let mut timeline = read(&path);
+    let switches = timeline["switches"].as_array().unwrap();
+    let times: Vec<Value> = switches.iter().map(|s| s["timestamp"].clone()).collect();
+    for target in timeline["coverage"]["targets"].as_array_mut().unwrap() {
+        target["restarts"] = times.clone().into();
+    }
+    std::fs::write(&path, timeline.to_string()).unwrap();
+    pack.reseal();
+    let (code, checklist) = pack.package(&[]);
+    let failing = owned(&[("switched_without_restart", "evidence/availability/timeline.json")]);
+    assert_eq!((code, failed(&checklist), status_of(&checklist, 3)), (1, failing, "❌ Incomplete".to_owned()));
+}
+
+#[test]
+fn evidence_that_is_not_what_was_collected() {
+    let pack = Pack::collected();
+    edit(&pack.path("evidence/availability/availability_72h.json"), "95.42", "99.42");
+    std::fs::write(pack.path("evidence/more.txt"), "more").unwrap();
+    std::fs::remove_file(pack.path("evidence/logs/api_logs_sample.txt")).unwrap();
+    let mut summary = read(&pack.path(SUMMARY));
+    std::fs::write(pack.path("secret"), "secret").unwrap();
+    let outside =
+        json!({"path": "../secret", "bytes": 6, "sha256": "", "source": "", "kind": "captured", "command": null});
+    summary["files"].as_array_mut().unwrap().push(outside);
+    std::fs::write(pack.path(SUMMARY), summary.to_string()).unwrap();
+    let (code, checklist) = pack.package(&[]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        failed(&checklist),
+        owned(&[
+            ("evidence_added", "evidence/more.txt"),
+            ("evidence_altered", "evidence/availability/availability_72h.json"),
+            ("evidence_missing", "evidence/../secret"),
+            ("evidence_missing", "evidence/logs/api_logs_sample.txt"),
+            ("file_there", "evidence/logs/api_logs_sample.txt"),
+        ])
+    );
+    assert_eq!(status_of(&checklist, 7), "❌ Incomplete");
+    assert!(!pack.path("out/evidence/more.txt").exists());
+    assert!(!tree(&pack.path("out")).values().any(|bytes| bytes == b"secret"));
+    let unaltered = &checklist["before_submission"][0];
+    assert_eq!(
+        (unaltered["name"].as_str().unwrap(), unaltered["status"].as_str().unwrap()),
+        ("The evidence is as it was collected", "❌ Incomplete")
+    );
+    // A summary of another shape proves nothing, and does not stop anything.
+    std::fs::write(pack.path(SUMMARY), "{\"schema\": \"promproof.evidence/1\", \"files\": {}, \"windows\": 5}")
+        .unwrap();
+    let (code, checklist) = pack.package(&[]);
+    assert_eq!((code, &checklist["submission_date"]), (1, &Value::Null));
+    check_page(&std::fs::read_to_string(pack.path("out/report.html")).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    let pack = Pack::collected();
+    std::fs::write(pack.path("secret"), "not to be read\n").unwrap();
+    std::fs::create_dir(pack.path("elsewhere")).unwrap();
+    std::fs::write(pack.path("elsewhere/app.py"), "not to be read\n").unwrap();
+    let link = |to: &str, from: &str| {
+        let from = pack.path(from);
+        let _ = std::fs::remove_file(&from);
+        let _ = std::fs::remove_dir_all(&from);
+        std::os::unix::fs::symlink(pack.path(to), from).unwrap();
+    };
+    link("secret", "docs/RUNBOOK.md");
+    link("elsewhere", "code/service");
+    link("secret", "evidence/api_samples/healthz.json");
+    let (code, checklist) = pack.package(&[]);
+    assert_eq!(code, 1);
+    let refused: Vec<&str> =
+        checklist["refused"].as_array().unwrap().iter().map(|r| r["path"].as_str().unwrap()).collect();
+    for path in ["docs/RUNBOOK.md", "code_samples/service/app.py", "evidence/api_samples/healthz.json"] {
+        assert!(refused.contains(&path), "{path}: {refused:?}");
+        assert!(!pack.path("out").join(path).exists());
+    }
+    let healthz = ("evidence_refused".to_owned(), "evidence/api_samples/healthz.json".to_owned());
+    assert!(failed(&checklist).contains(&healthz));
+    let globs = "documents = [\"*.md\"]\ncode = [\"**/*.py\", \"service/*\"]\n[[deliverables]]\nid = 1\nname = \"a\"\ndescription = \"\"\nevidence = []\nchecks = []\n";
+    std::fs::write(pack.path("policy.toml"), globs).unwrap();
+    pack.package(&["--policy", "policy.toml"]);
+    assert!(!tree(&pack.path("out")).values().any(|bytes| bytes == b"not to be read\n"));
+}
+
+#[test]
+fn policies_choose() {
+    let pack = Pack::collected();
+    let printed = run_in(pack.0.dir.path(), &["package", "--print-policy"]);
+    assert_eq!(status(&printed), 0);
+    std::fs::write(pack.path("standard.toml"), &printed.stdout).unwrap();
+    pack.package(&[]);
+    let standard = relative(&pack.path("out"));
+    pack.package(&["--policy", "standard.toml"]);
+    assert!(standard == relative(&pack.path("out")));
+    let policy = "documents = [\"*GUIDE.md\", \"RUN???K.md\", \"chapters/*\"]\ncode = [\"**/*.py\", \"service/*.py\"]\n\n[[deliverables]]\nid = 3\nname = \"Code\"\ndescription = \"\"\nevidence = [\"code_samples/**\", \"docs/*.md\"]\nchecks = [\"statistical_test\"]\n";
+    std::fs::write(pack.path("policy.toml"), policy).unwrap();
+    let (code, checklist) = pack.package(&["--policy", "policy.toml"]);
+    let copied: Vec<String> =
+        relative(&pack.path("out")).into_keys().filter(|f| f.starts_with("docs/") || f.starts_with("code")).collect();
+    assert_eq!(
+        copied,
+        [
+            "code_samples/recommender/als.py",
+            "code_samples/service/ab_analysis.py",
+            "code_samples/service/app.py",
+            "code_samples/service/loader.py",
+            "code_samples/service/middleware.py",
+            "code_samples/service/rollout.py",
+            "docs/AB_TESTING_GUIDE.md",
+            "docs/PROVENANCE_GUIDE.md",
+            "docs/RUNBOOK.md",
+        ]
+    );
+    assert_eq!(failed(&checklist), owned(&[("file_there", "docs/chapters/*")]));
+    assert_eq!((code, status_of(&checklist, 3)), (1, "✅ Complete".to_owned()));
+    assert_eq!(checklist["deliverables"][0]["evidence"].as_array().unwrap().len(), 9);
+}
+
+#[test]
+fn policy_errors_name_the_line() {
+    let pack = Pack::collected();
+    let standard = text(&run_in(pack.0.dir.path(), &["package", "--print-policy"]).stdout);
+    let line = |needle: &str| standard.lines().position(|l| l.contains(needle)).unwrap() + 1;
+    for (from, to, at, what) in [
+        ("\"RUNBOOK.md\",", "\"../RUNBOOK.md\",", "\"RUNBOOK.md\"", "`../RUNBOOK.md`: a path does not lead out"),
+        ("\"RUNBOOK.md\",", "\"/RUNBOOK.md\",", "\"RUNBOOK.md\"", "`/RUNBOOK.md`: a path is relative"),
+        ("\"RUNBOOK.md\",", "\"a\\\\b\",", "\"RUNBOOK.md\"", "folders are separated by `/`"),
+        ("\"RUNBOOK.md\",", "\"RUNBOOK.md\" = 5,", "\"RUNBOOK.md\"", ""),
+        ("\"RUNBOOK.md\",", "5,", "\"RUNBOOK.md\"", "invalid type"),
+        ("id = 2", "id = 1", "id = 2", "two deliverables have this id"),
+        ("id = 2", "id = -2", "id = 2", "invalid value"),
+        ("name = \"API Service\"", "name = \" \"", "API Service", "has to have a name"),
+        ("name = \"API Service\"", "title = \"API Service\"", "API Service", "unknown field `title`"),
+        (
+            "\"evidence/api_samples/healthz.json\"",
+            "\"api/healthz.json\"",
+            "samples/healthz.json",
+            "is not below evidence/",
+        ),
+        (
+            "\"uptime_series\"",
+            "\"uptime\"",
+            "uptime_series",
+            "there is no check `uptime`; there are registry_versions,",
+        ),
+    ] {
+        assert!(standard.contains(from), "{from}");
+        std::fs::write(pack.path("policy.toml"), standard.replacen(from, to, 1)).unwrap();
+        let output = pack.output(&["--policy", "policy.toml"]);
+        let said = text(&output.stderr);
+        assert_eq!(status(&output), 2, "{to}");
+        assert!(said.contains(&format!("policy.toml: line {}: ", line(at))) && said.contains(what), "{to}: {said}");
+        assert!(!pack.path("out").exists());
+    }
+    for policy in ["", "documents = []\ncode = []\ndeliverables = []\n", "\u{1b}[2J = 5"] {
+        std::fs::write(pack.path("policy.toml"), policy).unwrap();
+        let output = pack.output(&["--policy", "policy.toml"]);
+        let said = text(&output.stderr);
+        assert!(status(&output) == 2 && said.contains("line ") && !said.contains('\u{1b}'), "{said}");
+    }
+}
+
+#[test]
+fn archives_are_the_folder() {
+    let pack = Pack::collected();
+    for kind in ["zip", "tar.zst"] {
+        let output = pack.output(&[&DOCS_AND_CODE[..], &["--archive", kind, "--force"]].concat());
+        assert_eq!(status(&output), 3);
+        let archive = pack.path(&format!("out.{kind}"));
+        let bytes = std::fs::read(&archive).unwrap();
+        let digest = promproof::source::digest::sha256_file(&archive).unwrap();
+        assert!(
+            text(&output.stdout).ends_with(&format!("\nArchive:\n  {digest}  out.{kind}\n")),
+            "{}",
+            text(&output.stdout)
+        );
+        // What promproof unpacks, and what the crates unpack, are the files of the folder, sorted, all of one time and mode.
+        let members = if kind == "zip" { unzip(&bytes) } else { untar(&bytes) };
+        let folder: Vec<(String, Vec<u8>)> =
+            relative(&pack.path("out")).into_iter().map(|(path, bytes)| (format!("out/{path}"), bytes)).collect();
+        assert!(members == folder, "{kind}");
+        // Again, elsewhere, later.
+        std::thread::sleep(std::time::Duration::from_millis(2100));
+        pack.output(&[&DOCS_AND_CODE[..], &["--archive", kind, "--force"]].concat());
+        assert!(bytes == std::fs::read(&archive).unwrap(), "{kind}");
+        // What is there stays without --force, and no folder appears beside it.
+        std::fs::remove_dir_all(pack.path("out")).unwrap();
+        let output = pack.output(&["--archive", kind]);
+        assert_eq!(status(&output), 2);
+        assert!(!pack.path("out").exists() && bytes == std::fs::read(&archive).unwrap());
+    }
+}
+
+fn unzip(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let members = (0..zip.len()).map(|i| {
+        let mut file = zip.by_index(i).unwrap();
+        assert_eq!(file.unix_mode().unwrap() & 0o777, 0o644);
+        assert_eq!(file.last_modified(), Some(zip::DateTime::default()));
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        (file.name().unwrap().into_owned(), bytes)
+    });
+    members.collect()
+}
+
+fn untar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut tar = tar::Archive::new(zstd::Decoder::new(bytes).unwrap());
+    let members = tar.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let header = entry.header();
+        assert_eq!((header.mode().unwrap(), header.mtime().unwrap(), header.uid().unwrap()), (0o644, 315_532_800, 0));
+        let path = p(&entry.path().unwrap());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        (path, bytes)
+    });
+    members.collect()
+}
+
+#[test]
+fn two_runs_give_the_same_bytes() {
+    let pack = Pack::collected();
+    let run = |environment: [(&str, &str); 4]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+        command.args(["package", "--evidence", "evidence", "--output", "out", "--force", "--archive", "tar.zst"]);
+        let output = command.args(DOCS_AND_CODE).envs(environment).current_dir(pack.0.dir.path()).output().unwrap();
+        assert_eq!(status(&output), 3, "{}", text(&output.stderr));
+        (relative(&pack.path("out")), std::fs::read(pack.path("out.tar.zst")).unwrap(), output.stdout)
+    };
+    let one = run([("RAYON_NUM_THREADS", "1"), ("TZ", "UTC"), ("LANG", "C"), ("SOURCE_DATE_EPOCH", "")]);
+    let three = run([
+        ("RAYON_NUM_THREADS", "3"),
+        ("TZ", "Asia/Tokyo"),
+        ("LANG", "de_DE.UTF-8"),
+        ("SOURCE_DATE_EPOCH", "1763600000"),
+    ]);
+    assert!(one == three);
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    let pack = Pack::collected();
+    let bad = "\"><script>alert(1)</script></title><!-- ' | `````\n# h\n[x](http://y) \u{1b}[31m\u{202e}";
+    for file in [
+        "EVIDENCE_SUMMARY.json",
+        "availability/timeline.json",
+        "availability/availability_72h.json",
+        "availability/availability_144h.json",
+        "model_updates/model_updates_verification.json",
+        "model_registry/versions_summary.json",
+        "api_samples/healthz.json",
+        "api_samples/recommend_sample.json",
+        "api_samples/trace_sample.json",
+    ] {
+        let path = pack.path("evidence").join(file);
+        let mut document = read(&path);
+        let kept = ["schema", "files"].map(|key| (key, document[key].clone()));
+        poison(&mut document, bad);
+        for (key, value) in kept.into_iter().filter(|(_, value)| !value.is_null()) {
+            document[key] = value;
+        }
+        // The commands of the summary are hostile, the paths are not.
+        for file in document["files"].as_array_mut().into_iter().flatten() {
+            file["command"] = format!("promproof availability $(touch sprung) {bad}").into();
+        }
+        std::fs::write(&path, document.to_string()).unwrap();
+    }
+    std::fs::write(pack.path("evidence/git_history/commits.txt"), format!("{bad}|||||\n")).unwrap();
+    std::fs::write(pack.path("evidence/git_history/current_sha.txt"), bad).unwrap();
+    pack.reseal();
+    let names = ["$(touch x).md", "<b>.md", "a`b|c.md", "-rf.md"];
+    for name in names {
+        std::fs::write(pack.path("docs").join(name), "# text\n").unwrap();
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        for name in [&b"new\nline.md"[..], b"esc\x1b[2J.md", b"\xff.md", b"back\\slash.md"] {
+            std::fs::write(pack.path("docs").join(std::ffi::OsStr::from_bytes(name)), "# text\n").unwrap();
+        }
+    }
+    let policy = text(&run_in(pack.0.dir.path(), &["package", "--print-policy"]).stdout);
+    let policy = policy.replacen("\"README.md\",", "\"*.md\",", 1);
+    let policy = policy.replacen("name = \"Training Pipeline\"", &format!("name = {}", Value::from(bad)), 1);
+    std::fs::write(pack.path("policy.toml"), policy.replace("\\u{1b}", "\\u001b")).unwrap();
+    let output = pack.output(&[&DOCS_AND_CODE[..], &["--policy", "policy.toml"]].concat());
+    assert_eq!(status(&output), 1, "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let written = |name: &str| std::fs::read_to_string(pack.path("out").join(name)).unwrap();
+    for shown in [&printed, &written("README.md"), &written("DELIVERABLES_CHECKLIST.json"), &written("report.html")] {
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
+    }
+    check_page(&written("report.html"));
+    for name in names {
+        assert!(pack.path("out/docs").join(name).exists(), "{name}");
+    }
+    let sums = written("SHA256SUMS");
+    assert!(sums.lines().all(|l| l.as_bytes()[64..66] == *b"  "), "{sums}");
+    #[cfg(unix)]
+    assert_eq!(relative(&pack.path("out")).keys().filter(|f| f.starts_with("docs/")).count(), 5 + names.len());
+    let readme = written("README.md");
+    check_markdown(&readme);
+    assert!(!readme.contains("touch sprung"), "{readme}");
+    assert!(readme.contains("23 commands of the summary are none that `promproof collect` records"), "{readme}");
+}
+
+/// Reads Markdown as far as hostile text could reach: outside of code there is no tag, no link and no heading but ours.
+fn check_markdown(readme: &str) {
+    let mut fence: Option<String> = None;
+    for line in readme.lines() {
+        let ticks: String = line.chars().take_while(|c| *c == '`').collect();
+        match &fence {
+            Some(open) => {
+                if ticks == *open && line == ticks {
+                    fence = None;
+                }
+                continue;
+            }
+            None if ticks.len() >= 3 => {
+                fence = Some(ticks);
+                continue;
+            }
+            None => {}
+        }
+        let heading = line.starts_with('#');
+        let known = ["# Deliverables", "## ", "### "].iter().any(|h| line.starts_with(h));
+        assert!(!heading || known, "{line}");
+        let bare = outside_code(line);
+        for (at, c) in bare.char_indices().filter(|(_, c)| "<>[]`".contains(*c)) {
+            let escapes = bare[..at].chars().rev().take_while(|c| *c == '\\').count();
+            assert!(escapes % 2 == 1, "{c} in {line}");
+        }
+        assert!(!bare.contains("http://") && !bare.contains("https://"), "{line}");
+    }
+    assert_eq!(fence, None);
+}
+
+/// A line without its code spans.
+fn outside_code(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('`') {
+        if rest[..at].ends_with('\\') {
+            out.push_str(&rest[..=at]);
+            rest = &rest[at + 1..];
+            continue;
+        }
+        let run = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        let ticks = &rest[at..at + run];
+        let body = &rest[at + run..];
+        let mut end = 0;
+        loop {
+            let next = end + body[end..].find(ticks).unwrap_or_else(|| panic!("a code span is not closed: {line}"));
+            let length = body[next..].len() - body[next..].trim_start_matches('`').len();
+            end = next + length;
+            if length == run {
+                break;
+            }
+        }
+        out.push_str(&rest[..at]);
+        rest = &body[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[test]
+fn outputs_that_exist() {
+    let pack = Pack::collected();
+    std::fs::create_dir(pack.path("out")).unwrap();
+    assert_eq!(status(&pack.output(&DOCS_AND_CODE)), 2);
+    let (_, first) = pack.package(&[]);
+    let before = tree(&pack.path("out"));
+    let (_, second) = pack.package(&[]);
+    assert!(first == second && before == tree(&pack.path("out")));
+    std::fs::write(pack.path("out/thesis.tex"), "mine").unwrap();
+    assert_eq!(status(&pack.output(&["--force"])), 2);
+    assert_eq!(std::fs::read_to_string(pack.path("out/thesis.tex")).unwrap(), "mine");
+    std::fs::rename(pack.path("out/thesis.tex"), pack.path("out/evidence/logs/thesis.tex")).unwrap();
+    let output = pack.output(&["--force"]);
+    assert!(status(&output) == 2 && text(&output.stderr).contains("evidence/logs/thesis.tex"));
+    std::fs::remove_file(pack.path("out/evidence/logs/thesis.tex")).unwrap();
+    // Sums alone make no package.
+    std::fs::create_dir(pack.path("other")).unwrap();
+    std::fs::write(pack.path("other/SHA256SUMS"), format!("{}  mine\n", "0".repeat(64))).unwrap();
+    std::fs::write(pack.path("other/mine"), "mine").unwrap();
+    let over = ["package", "--evidence", "evidence", "--output", "other", "--force"];
+    assert_eq!(status(&run_in(pack.0.dir.path(), &over)), 2);
+    assert!(pack.path("other/mine").exists());
+    // Nothing is written into the evidence, and nothing is read from what is replaced.
+    for arguments in
+        [["--evidence", "evidence", "--output", "evidence/out"], ["--evidence", "out/evidence", "--output", "out"]]
+    {
+        let arguments = [&["package", "--force"][..], &arguments].concat();
+        assert_eq!(status(&run_in(pack.0.dir.path(), &arguments)), 2, "{arguments:?}");
+    }
+    assert!(before == tree(&pack.path("out")));
+    let left: Vec<_> = std::fs::read_dir(pack.0.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|n| n.to_string_lossy().starts_with("promproof-")), "{left:?}");
+}
+
+#[test]
+fn a_package_in_its_own_code_does_not_eat_itself() {
+    let pack = Pack::collected();
+    let policy = text(&run_in(pack.0.dir.path(), &["package", "--print-policy"]).stdout);
+    std::fs::write(pack.path("policy.toml"), policy.replacen("\"service/app.py\"", "\"**/app.py\"", 1)).unwrap();
+    copy_tree(&pack.path("evidence"), &pack.path("code/evidence"));
+    let arguments = [
+        "package",
+        "--evidence",
+        "evidence",
+        "--docs",
+        "../docs",
+        "--code",
+        ".",
+        "--output",
+        "deliverables",
+        "--policy",
+        "../policy.toml",
+        "--force",
+        "--quiet",
+    ];
+    let package = || {
+        assert_eq!(status(&run_in(&pack.path("code"), &arguments)), 3);
+        relative(&pack.path("code/deliverables"))
+    };
+    let first = package();
+    assert!(first == package());
+    assert_eq!(first.keys().filter(|f| f.ends_with("app.py")).collect::<Vec<_>>(), ["code_samples/service/app.py"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn inputs_may_be_read_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let pack = Pack::collected();
+    let inputs = ["evidence", "docs", "code"];
+    let set = |folder: &str, dirs: u32, files: u32| {
+        for path in tree(&pack.path(folder)).into_keys() {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(files)).unwrap();
+            std::fs::set_permissions(path.parent().unwrap(), std::fs::Permissions::from_mode(dirs)).unwrap();
+        }
+    };
+    inputs.iter().for_each(|folder| set(folder, 0o555, 0o444));
+    let (code, _) = pack.package(&[]);
+    // The copies can be removed by whoever made them.
+    let again = pack.package(&[]).0;
+    inputs.iter().for_each(|folder| set(folder, 0o755, 0o644));
+    assert_eq!((code, again), (3, 3));
+}
+
+#[test]
+fn what_cannot_run_says_why() {
+    let pack = Pack::collected();
+    let said = |arguments: &[&str]| {
+        let output = run_in(pack.0.dir.path(), &[&["package"][..], arguments].concat());
+        assert_eq!(status(&output), 2, "{arguments:?}");
+        assert!(!pack.path("out").exists());
+        text(&output.stderr)
+    };
+    let pdf = said(&["--evidence", "evidence", "--output", "out", "--pdf"]);
+    assert_eq!(pdf, "promproof: --pdf: this build makes no PDF; report.html prints to the same pages\n");
+    assert!(said(&["--output", "out"]).contains("--evidence"));
+    assert!(said(&["--evidence", "evidence"]).contains("--output"));
+    assert!(said(&["--evidence", "nowhere", "--output", "out"]).contains("--evidence"));
+    assert!(said(&["--evidence", "docs", "--output", "out"]).contains("this is no evidence folder"));
+    assert!(said(&["--evidence", "evidence", "--output", "out", "--docs", "nowhere"]).contains("--docs"));
+    assert!(said(&["--evidence", "evidence", "--output", "out", "--code", SUMMARY]).contains("--code names no folder"));
+    assert!(said(&["--evidence", "evidence", "--output", "out", "--policy", "nowhere"]).contains("read the policy"));
+    for (summary, why) in [("{", "it is no JSON"), ("{}", "its schema is null"), ("[]", "its schema is null")] {
+        std::fs::write(pack.path(SUMMARY), summary).unwrap();
+        assert!(said(&["--evidence", "evidence", "--output", "out"]).contains(why), "{summary}");
+    }
+}
