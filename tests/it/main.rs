@@ -32,6 +32,8 @@ mod exposition;
 /// Answers of servers beside ours.
 mod forge;
 mod golden;
+/// The commands of the guide and of the page about troubles.
+mod guide;
 /// Native histograms and start timestamps: what Prometheus reads, and chunks that no writer wrote.
 mod histograms;
 /// Directories of servers that were killed, and what restarted ones serve.
