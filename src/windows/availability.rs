@@ -18,7 +18,7 @@ use crate::windows::instead::{self, instead};
 use crate::windows::requests::{Prepared, Requests, in_sum_order, prepare};
 use crate::windows::semantics::Semantics;
 use crate::windows::sliding::{self, Sliding};
-use crate::windows::targets::{Coverage, Targets, coverage, restarts_from_counters};
+use crate::windows::targets::{Coverage, Targets, clocks_ahead, coverage, only_target, restarts_from_counters};
 use crate::windows::vitals::{health, latency};
 
 pub use crate::windows::requests::{Figures, GoodRule, Question};
@@ -186,7 +186,9 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
             crate::time::rfc3339(first.t_ms)
         ));
     }
+    warnings.extend(clocks_ahead(&targets, span));
     let mut notes = ledger.notes;
+    notes.extend(only_target(&coverage));
     if requests.order.by_reference(window.query_interval(version)) {
         notes.push(
             "sums run in the order of the head's series references, as a server's that answers from the head alone"

@@ -13,7 +13,7 @@ use crate::samples::{Kinds, LoadedSeries, Reach, load_all, load_in_batches};
 use crate::selector::Selector;
 use crate::series::{MergedSeries, select};
 use crate::source::Source;
-use crate::time::{DurationMs, Interval, TimestampMs};
+use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 use crate::windows::Span;
 
 /// `up` samples this long after a window's end still say that the end was covered.
@@ -329,6 +329,37 @@ pub struct TargetCoverage {
     pub stale_markers: u64,
     /// The longest stretch not covered by a scrape that said 1; without `up`, by the selected series. `None` where all is covered.
     pub longest_outage: Option<Interval>,
+}
+
+/// A single target, in words: whoever has several replicas would miss the others.
+pub fn only_target(coverage: &Coverage) -> Option<String> {
+    let mut scraped = coverage.targets.iter().filter(|t| t.first_ms.is_some());
+    let (Some(only), None) = (scraped.next(), scraped.next()) else { return None };
+    Some(format!(
+        "only one target was scraped, {}; if the service has more replicas, their requests are in no figure: add the data of the server that scrapes them, with --merge",
+        TargetId::of(&only.labels).display()
+    ))
+}
+
+/// A clock that is less ahead than this is not worth a word.
+const CLOCK_MS: f64 = 60_000.0;
+
+/// Targets whose clocks are far ahead, in words: a process cannot start after it was scraped. One that is behind looks like
+/// a process that started earlier.
+pub fn clocks_ahead(targets: &Targets, span: Span) -> Vec<String> {
+    let ahead = targets.targets.iter().filter_map(|target| {
+        let inside = target.starts.iter().filter(|(at, _)| span.start < *at && *at <= span.end);
+        let most = inside.map(|(at, start)| start - *at as f64).fold(0.0, f64::max);
+        (most > CLOCK_MS).then(|| (TargetId::of(&target.labels), most))
+    });
+    let words = ahead.map(|(id, most)| {
+        format!(
+            "{} says that its process started {} after a scrape of it, so its clock is that far ahead or more; all times here are the server's: set its clock, and compare times of its logs and responses with that in mind",
+            id.display(),
+            human_duration(most as DurationMs)
+        )
+    });
+    words.collect()
 }
 
 /// Coverage of `span`: the union of `[t - 1.5 interval, t]` over all `up` samples, 0 or 1.

@@ -33,7 +33,8 @@ fn block(dir: &std::path::Path, series: &[Made<'_>]) {
             for (i, v) in values {
                 samples.push(i * STEP, v.to_bits());
             }
-            (Labels::from_pairs(base.iter().chain(*labels).copied()), samples)
+            // Of two labels of one name the first is kept.
+            (Labels::from_pairs(labels.iter().chain(&base).copied()), samples)
         })
         .collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -318,4 +319,37 @@ fn switches_of_replicas_join_and_first_ones_count() {
     assert_eq!(v3, 2, "a change without a switch is a warning per replica: {:?}", u.warnings);
     let judged = promproof::verdict::updates::judge(&u, promproof::verdict::updates::Requirement { minimum: 2 });
     assert_eq!(judged.verdict, Verdict::NotMet, "the period is covered and nothing hides more: {:?}", judged.reasons);
+}
+
+#[test]
+fn a_single_target_and_a_clock_that_is_ahead_are_said_as_documented() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let started = |ahead_s: f64| {
+        ("process_start_time_seconds", &[][..], every(0..100, move |i| if i < 50 { 0.0 } else { 750.0 + ahead_s }))
+    };
+    let with = |more: &[Made<'_>]| {
+        let series: Vec<Made<'_>> =
+            [(REQUESTS, OK, every(0..100, |i| i as f64)), up(0..100)].into_iter().chain(more.iter().cloned()).collect();
+        answer(&series, 10, 99, SemanticsChoice::Counted)
+    };
+    let alone = with(&[]);
+    let [note] = alone.notes.as_slice() else { panic!("{:?}", alone.notes) };
+    assert!(note.starts_with("only one target was scraped, api a:1; "), "{note}");
+    assert!(page.contains(&format!("\n  • {note}\n")), "{note}");
+    // A replica that was scraped before the window only is none of the window's targets; one inside it is.
+    let other = |range| ("up", &[("instance", "b:1")][..], every(range, |_| 1.0));
+    assert_eq!(with(&[other(0..5)]).notes.len(), 1);
+    assert_eq!(
+        with(&[other(0..100), (REQUESTS, &[("instance", "b:1"), ("status", "200")], every(0..100, |i| i as f64))])
+            .notes,
+        [""; 0]
+    );
+    let ahead = with(&[started(3600.0)]);
+    let found: Vec<&String> = ahead.warnings.iter().filter(|w| w.contains("clock")).collect();
+    let [warning] = found.as_slice() else { panic!("{:?}", ahead.warnings) };
+    assert!(warning.starts_with("api a:1 says that its process started 1h after a scrape of it"), "{warning}");
+    assert!(page.contains(&format!("\n  • {warning}\n")), "{warning}");
+    // Half a minute is what scrapes and processes differ by.
+    assert!(!with(&[started(30.0)]).warnings.iter().any(|w| w.contains("clock")));
 }
