@@ -10,7 +10,7 @@ pub(super) struct Moment<'a> {
     pub(super) ids: Cow<'a, [u32]>,
     /// Nothing is known to be lost, so that others may be measured by it.
     pub(super) whole: bool,
-    /// It says itself where it ends.
+    /// It says itself where it ends, or why it lacks what was there before: its target began anew.
     pub(super) closed: bool,
 }
 

@@ -116,7 +116,7 @@ impl Join {
         let mut next_number = 1;
         for (target, (key, mut scrapes)) in std::mem::take(&mut self.targets).into_iter().enumerate() {
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
-            mark_cut(&mut scrapes, rules, &mut self.ledger);
+            mark_cut(&mut scrapes, &self.series, rules, &mut self.ledger);
             places.push(scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
             if rules.assume_up {
                 // An empty file may be what a client left that reached nobody.
@@ -254,17 +254,39 @@ impl Building {
     }
 }
 
+/// Whether a counter has less than when it was last seen, or the process another start: a target that began anew lacks what
+/// it has not counted yet.
+fn began_anew(scrape: &Scrape, series: &[Building], counters: &mut HashMap<u32, f64>) -> bool {
+    let mut anew = false;
+    for (id, bits) in scrape.ids.iter().zip(&scrape.bits) {
+        let Some(of) = series.get(*id as usize) else { continue };
+        let is_counter = of.metadata.as_ref().is_some_and(|[kind, ..]| kind == "counter");
+        let is_start = of.labels.get(METRIC_NAME) == b"process_start_time_seconds";
+        if is_counter || is_start {
+            let value = f64::from_bits(*bits);
+            let before = counters.insert(*id, value);
+            anew |= before.is_some_and(|before| if is_start { before != value } else { value < before });
+        }
+    }
+    anew
+}
+
 /// Takes what seems to be cut at the end of a line for damaged, and adds a loss for each.
-fn mark_cut(scrapes: &mut [Seen], rules: &Rules<'_>, ledger: &mut Ledger) {
+fn mark_cut(scrapes: &mut [Seen], series: &[Building], rules: &Rules<'_>, ledger: &mut Ledger) {
+    let mut counters: HashMap<u32, f64> = HashMap::new();
     let moments: Vec<Moment<'_>> = scrapes
         .chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms)
-        .map(|parts| Moment {
-            ids: match parts {
-                [one] => Cow::Borrowed(one.scrape.lines()),
-                parts => parts.iter().flat_map(|p| p.scrape.lines()).copied().collect(),
-            },
-            whole: parts.iter().all(|p| p.scrape.whole),
-            closed: parts.last().is_none_or(|p| p.scrape.closed),
+        .map(|parts| {
+            // In this order: all counters are looked at.
+            let restarted = parts.iter().filter(|p| began_anew(&p.scrape, series, &mut counters)).count() > 0;
+            Moment {
+                ids: match parts {
+                    [one] => Cow::Borrowed(one.scrape.lines()),
+                    parts => parts.iter().flat_map(|p| p.scrape.lines()).copied().collect(),
+                },
+                whole: parts.iter().all(|p| p.scrape.whole),
+                closed: restarted || parts.last().is_none_or(|p| p.scrape.closed),
+            }
         })
         .collect();
     let lacking: BTreeMap<usize, usize> = cut_at_a_line(&moments).into_iter().collect();

@@ -897,6 +897,24 @@ fn a_dump_cut_at_the_end_of_a_line_is_a_loss() {
     assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
 }
 
+/// A target that began anew lacks what it has not counted yet, and was not cut.
+#[test]
+fn a_restart_is_no_cut() {
+    let text = |n: u32| match n {
+        0..9 => exposed(1000 + n * 50, 8 + n),
+        9 => first_lines(&exposed(5, 0), 3),
+        _ => exposed(5 + (n - 9) * 50, n - 9),
+    };
+    let names: Vec<String> = (0..20).map(|n| format!("{}.prom", 1_763_553_600 + n * 30)).collect();
+    let texts: Vec<String> = (0..20).map(text).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let dir = folder(&files);
+    assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
+    let graded = run(&["availability", &p(dir.path()), "--window", "9m30s", "--semantics", "counted", "--format", "json"]);
+    // Eight before the restart, and ten behind it.
+    assert_eq!(json(&graded)["counted"]["error_requests"].as_f64(), Some(18.0));
+}
+
 /// Where there is no `up`, the values of the selected series do not say whether their target answered.
 #[test]
 fn without_up_an_outage_is_a_gap() {
