@@ -5,10 +5,14 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
+
+/// How often a folder is removed that is made again meanwhile.
+const REMOVALS: u32 = 1_000;
 
 /// The private folders that exist now. Whatever makes or removes something inside one holds the lock, so that
 /// [`remove_all`] finds no folder half made.
@@ -20,11 +24,21 @@ fn existing() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 
 /// Removes every private folder of this process, and lets no more be made: the last thing before a signal ends it.
 ///
-/// A thread that goes on meanwhile waits for ever when it next makes a file, so the caller has to end the process.
+/// A thread that goes on meanwhile waits for ever when it next makes a file or drops a folder, so the caller has to end the
+/// process. One that writes into a folder by its path loses the path first: what it goes on to make there again is removed,
+/// too.
 pub fn remove_all() {
     let folders = existing();
     for folder in folders.iter() {
-        let _ = std::fs::remove_dir_all(folder);
+        let aside = folder.with_extension("removed");
+        for _ in 0..REMOVALS {
+            let _ = std::fs::rename(folder, &aside);
+            let _ = std::fs::remove_dir_all(&aside);
+            if !folder.exists() && !aside.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
     std::mem::forget(folders);
 }

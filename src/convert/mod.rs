@@ -31,6 +31,7 @@ use crate::dataset::{
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::loss::{Ledger, Loss};
+use crate::raw::make_folders;
 use crate::samples::{exclusive_chunks, head_reference};
 use crate::selector::Selector;
 use crate::series::{Member, MergedSeries, SeriesWalk};
@@ -167,8 +168,7 @@ fn within_datasets(source: &Source, options: &Options) -> Result<Options> {
 
 /// Writes the table of series, and gives every loss the id of its series.
 fn write_series(job: &samples::Job<'_>, accounts: &Accounts) -> Result<(FileEntry, Vec<LossEntry>)> {
-    let folder = job.dir.join("series");
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make it", &e))?;
+    make_folders(job.dir, Path::new("series")).map_err(|e| Error::io(&job.dir.join("series"), "make it", &e))?;
     let path = "series/part-00000.parquet".to_owned();
     let mut writer = SeriesWriter::create(job.dir, path, &job.survey.columns)?;
     let mut ids: BTreeMap<&Labels, Option<i64>> = BTreeMap::new();

@@ -15,6 +15,7 @@ use super::{Options, Progress};
 use crate::dataset::{FileEntry, HistogramWriter, Partition, SampleEncoder, SampleGroup, SampleRows, SampleWriter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::loss::Ledger;
+use crate::raw::make_folders;
 use crate::samples::{Batch, Kinds, Reach, Sweep, overdrawn_losses};
 use crate::series::{Member, MergedSeries, SeriesWalk};
 use crate::source::{Part, Source};
@@ -279,8 +280,8 @@ impl<'a> Parts<'a> {
 
     fn path(&self, kind: &str, number: u32) -> Result<String> {
         let folder = format!("{kind}/{}", self.folder);
-        let path = self.job.dir.join(&folder);
-        std::fs::create_dir_all(&path).map_err(|e| Error::io(&path, "make it", &e))?;
+        make_folders(self.job.dir, Path::new(&folder))
+            .map_err(|e| Error::io(&self.job.dir.join(&folder), "make it", &e))?;
         Ok(format!("{folder}part-{number:05}.parquet"))
     }
 

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Read, Write, copy};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::raw::make_folders;
 use crate::source::digest::sha256_file;
 
 use super::given::Unused;
@@ -121,8 +122,8 @@ impl Folder {
 
     fn make(&self, path: &str) -> Result<(BufWriter<File>, PathBuf)> {
         let target = self.path.join(path);
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, "make it", &e))?;
+        if let Some(parent) = Path::new(path).parent() {
+            make_folders(&self.path, parent).map_err(|e| Error::io(&target, "make its folder", &e))?;
         }
         let file = File::options().write(true).create_new(true).open(&target);
         Ok((BufWriter::new(file.map_err(|e| Error::io(&target, "write it", &e))?), target))

@@ -2,6 +2,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
+use std::path::Path;
+
 mod cursor;
 mod file;
 
@@ -22,4 +24,18 @@ pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Makes the folders of `rel` below `root`, which exists and is not made anew: it may have been removed on purpose, by a
+/// signal that ends the process.
+pub fn make_folders(root: &Path, rel: &Path) -> std::io::Result<()> {
+    let mut path = root.to_path_buf();
+    for part in rel.components() {
+        path.push(part);
+        match std::fs::create_dir(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -910,7 +910,8 @@ fn a_restart_is_no_cut() {
     let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
     let dir = folder(&files);
     assert_eq!(losses(&open(dir.path())), Vec::<String>::new());
-    let graded = run(&["availability", &p(dir.path()), "--window", "9m30s", "--semantics", "counted", "--format", "json"]);
+    let graded =
+        run(&["availability", &p(dir.path()), "--window", "9m30s", "--semantics", "counted", "--format", "json"]);
     // Eight before the restart, and ten behind it.
     assert_eq!(json(&graded)["counted"]["error_requests"].as_f64(), Some(18.0));
 }
