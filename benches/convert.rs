@@ -3,12 +3,15 @@
 //! samples, where `PROMPROOF_PROMTOOL` names the program.
 //!
 //! The snapshots are made by `promproof synth` (10 000 series: 60 % integer counters and buckets, 30 % gauges with three
-//! decimals, 10 % constants), once, below `promproof-bench-convert-1/` in the system's folder for temporary files. Sizes
+//! decimals, 10 % constants), as a server compacts them; and one block of 60 million samples of the same kinds. They are made
+//! once, below `promproof-bench-convert-1/` in the system's folder for temporary files. Sizes
 //! are 1, 10 and 60 million samples; `PROMPROOF_BENCH_DAYS` names others as days of 57.6 million samples: `1,5,17.4` goes to
 //! 1000 million (3 GB). Each figure is the best of three runs; the command runs as a process of its own, so that memory
 //! is what a user sees.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
+
+mod made;
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -16,6 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use made::{Kind, random, samples};
+use promproof::labels::Labels;
+use promproof::tsdb::Ulid;
+use promproof::tsdb::write::BlockWriter;
 use serde_json::Value;
 
 const RUNS: usize = 3;
@@ -33,6 +40,41 @@ fn sizes() -> Vec<Size> {
             vec![Size { days: 1.0, series: 174 }, Size { days: 1.0, series: 1_740 }, Size { days: 1.0, series: 10_417 }]
         }
     }
+}
+
+/// A folder with one block of 60 million samples in 10 000 series, six in ten of them integer counters and buckets, three
+/// gauges, one constant; made unless it is there.
+fn one_block() -> PathBuf {
+    const SERIES: usize = 10_000;
+    const SAMPLES: usize = 6_000;
+    const START_MS: i64 = 1_763_553_600_000;
+    const STEP_MS: i64 = 15_000;
+    let dir = std::env::temp_dir().join("promproof-bench-convert-1").join("block");
+    let (snapshot, ulid) = (dir.join("snapshot"), Ulid::from_parts(START_MS as u64, 1));
+    if snapshot.join(ulid.to_string()).exists() {
+        return snapshot;
+    }
+    drop(std::fs::remove_dir_all(&dir));
+    std::fs::create_dir_all(&snapshot).unwrap();
+    let mut random = random(1);
+    let mut writer = BlockWriter::create(&snapshot, ulid, START_MS, START_MS + (SAMPLES as i64 + 1) * STEP_MS).unwrap();
+    for i in 0..SERIES {
+        let kind = match i % 10 {
+            0 => Kind::Busy,
+            1 => Kind::Bucket(400),
+            2 => Kind::Bucket(900),
+            3 | 4 => Kind::Bucket(1024),
+            5 => Kind::Idle,
+            6..=8 => Kind::Gauge,
+            _ => Kind::Constant,
+        };
+        let name = format!("service_metric_{:05}", i);
+        let labels =
+            Labels::from_pairs([("__name__", name.as_str()), ("instance", "10.0.0.1:9090"), ("job", "service")]);
+        writer.add_series(&labels, &samples(kind, &mut random, START_MS, STEP_MS, SAMPLES)).unwrap();
+    }
+    writer.finish().unwrap();
+    snapshot
 }
 
 fn promproof(args: &[&str]) -> String {
@@ -107,15 +149,23 @@ fn line(what: &str, samples: f64, per_second: f64, bytes: Option<f64>, memory: O
 
 fn main() {
     println!("M samples  what                 M samples/s  B/sample   peak MB");
-    for size in sizes() {
-        let snapshot = snapshot(&size);
+    let one = std::env::var_os("PROMPROOF_BENCH_DAYS").is_none().then(|| ("of one block", one_block()));
+    let made = sizes().into_iter().map(|size| ("", snapshot(&size)));
+    for (what, snapshot) in made.chain(one) {
         let out = snapshot.with_file_name("dataset");
         let mut samples = 0.0;
         for layout in ["simple", "compact"] {
             let best = convert(&snapshot, layout, &out);
             let of = |key: &str| best[key].as_f64();
             samples = of("samples").unwrap();
-            line(layout, samples, of("samples_per_second").unwrap(), of("bytes_per_sample"), of("peak_memory_bytes"));
+            let name = format!("{layout} {what}");
+            line(
+                name.trim_end(),
+                samples,
+                of("samples_per_second").unwrap(),
+                of("bytes_per_sample"),
+                of("peak_memory_bytes"),
+            );
         }
         std::fs::remove_dir_all(&out).unwrap();
         let Some(promtool) = std::env::var_os("PROMPROOF_PROMTOOL").filter(|_| samples < 7e7) else {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write, copy};
 use std::path::Path;
 
+use super::CHECKLIST_JSON;
 use crate::error::{Error, Result};
 
 /// Kinds of archives.
@@ -23,6 +24,22 @@ impl Kind {
             Kind::TarZst => "tar.zst",
         }
     }
+}
+
+/// Whether the file at `path` is such an archive: its first member is the first file of a package.
+pub fn is_package(kind: Kind, path: &Path) -> bool {
+    let first = || -> Option<String> {
+        let file = File::open(path).ok()?;
+        match kind {
+            Kind::Zip => Some(zip::ZipArchive::new(file).ok()?.by_index(0).ok()?.name().ok()?.into_owned()),
+            Kind::TarZst => {
+                let mut tar = tar::Archive::new(zstd::Decoder::new(file).ok()?);
+                let first = tar.entries().ok()?.next()?.ok()?;
+                Some(first.path().ok()?.to_string_lossy().into_owned())
+            }
+        }
+    };
+    first().is_some_and(|name| name.ends_with(&format!("/{CHECKLIST_JSON}")))
 }
 
 /// The time of every member, 1980-01-01T00:00:00Z: the first that a zip can hold.

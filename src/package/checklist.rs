@@ -213,7 +213,10 @@ impl Looker<'_> {
         };
         vec![
             item("The evidence is as it was collected", self.unaltered()),
-            item("The services ran for the whole windows", named(&["scraped_72h", "scraped_144h"])),
+            item(
+                "The services ran at the start and at the end of both windows",
+                named(&["scraped_72h", "scraped_144h"]),
+            ),
             item(
                 "Availability is at least 70 %",
                 named(&["window_72h", "availability_72h", "window_144h", "availability_144h"]),

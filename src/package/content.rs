@@ -364,10 +364,22 @@ fn availability(contents: &Contents<'_>, file: &str) -> Outcome {
             (Some(false), format!("{detail}, and the guide requires {REQUIRED_PERCENT}%"))
         }
         "met" if actual < required => (Some(false), format!("{detail}, and yet its verdict is met")),
+        "met" if !bears_met(&document, contents.window(file), required) => {
+            (Some(false), format!("{detail}, but its bounds, or the summary, do not say that its verdict is met"))
+        }
         "met" => (Some(true), detail),
         "not_met" => (Some(false), detail),
         _ => (None, format!("the data cannot say: {}{until}", reasons.join("; "))),
     })
+}
+
+/// Whether what else is known of a window that is said to be met says the same: its worst bound, the original's key, and what
+/// the summary has of it.
+fn bears_met(document: &Value, window: &Value, required: f64) -> bool {
+    let worst = document["bounds"]["worst"].as_f64();
+    worst.is_some_and(|worst| worst * 100.0 >= required)
+        && document["slo_compliance"]["meets_requirement"] == true
+        && window["verdict"] == "met"
 }
 
 /// Whether the services ran from the start of the window to its end, as far as scrapes show it.

@@ -311,6 +311,9 @@ fn every_check_can_fail() {
         (before, "\"required_availability\": 70.0", "\"required_availability\": 50.0", "availability_72h", &fails),
         (before, "\"actual_availability\": 95.42", "\"actual_availability\": 65.42", "availability_72h", &fails),
         (before, "\"slo_compliance\"", "\"slo\"", "availability_72h", &fails),
+        (before, "\"worst\": 0.95", "\"worst\": 0.15", "availability_72h", &fails),
+        (before, "\"meets_requirement\": true", "\"meets_requirement\": null", "availability_72h", &fails),
+        (submission, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "availability_72h", &fails),
         (before, "2025-11-16T11:59:51.740000Z", "2025-11-17T11:59:51.740000Z", "window_72h", &fails),
         (after, "2025-11-13T11:59:51.740000Z", "2025-11-14T11:59:51.740000Z", "window_144h", &fails),
         (after, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "availability_144h", &fails),
@@ -756,6 +759,12 @@ fn outputs_that_exist() {
     let output = pack.output(&["--force"]);
     assert!(status(&output) == 2 && text(&output.stderr).contains("evidence/logs/thesis.tex"));
     std::fs::remove_file(pack.path("out/evidence/logs/thesis.tex")).unwrap();
+    // A file of the archive's name that is none.
+    std::fs::write(pack.path("out.zip"), "mine").unwrap();
+    let archive = pack.output(&["--force", "--archive", "zip"]);
+    assert!(status(&archive) == 2 && text(&archive.stderr).contains("is no archive of a package"));
+    assert_eq!(std::fs::read_to_string(pack.path("out.zip")).unwrap(), "mine");
+    std::fs::remove_file(pack.path("out.zip")).unwrap();
     // Sums alone make no package.
     std::fs::create_dir(pack.path("other")).unwrap();
     std::fs::write(pack.path("other/SHA256SUMS"), format!("{}  mine\n", "0".repeat(64))).unwrap();
