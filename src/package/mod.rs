@@ -99,7 +99,7 @@ pub fn package(options: &Options, target: &Path) -> Result<Packaged> {
     let report = page::with_checklist(&target.join(EVIDENCE), &document)?;
     let text = checklist_text::report(&checklist, Style::default());
     for (name, text) in
-        [(CHECKLIST_JSON, format!("{document:#}\n")), (CHECKLIST_TEXT, text), (README, master), (REPORT, report)]
+        [(CHECKLIST_JSON, format!("{document:#}\n")), (CHECKLIST_TEXT, text), (README, master), (REPORT, report.html())]
     {
         let origin = Origin { kind: Kind::Computed, source: "the package".to_owned(), command: None };
         folder.write(name, text.as_bytes(), origin)?;

@@ -1,83 +1,77 @@
-//! The deliverables of a package on its page, from the document `promproof.package/1`.
+//! The deliverables of a package in its report, from the document `promproof.package/1`.
 
 use serde_json::Value;
 
+use super::model::{Cell, Count, Run, Section, Tone, path, plain, text, value};
 use super::plots::{int, list};
-use super::svg::escape;
-use super::{mark, path, table, text};
 
 /// How many deliverables are complete, for the first screen; nothing without a checklist.
-pub fn count(document: &Value) -> String {
-    if document.is_null() {
-        return String::new();
-    }
+pub fn count(document: &Value) -> Option<Count> {
     let figure = |key: &str| int(&document["summary"][key]);
     let (done, all) = (figure("completed"), figure("total_deliverables"));
-    let class = if done == all { "good" } else { "bad" };
-    format!("<li class=\"{class}\"><b>{done}</b> of {all} deliverables complete</li>")
+    (!document.is_null()).then(|| Count {
+        tone: Some(Tone::from(Some(done == all))),
+        figure: done.to_string(),
+        words: format!("of {all} deliverables complete"),
+    })
 }
 
 /// The section; nothing without a checklist.
-pub fn section(document: &Value) -> String {
+pub fn section(document: &Value) -> Option<Section> {
     if document.is_null() {
-        return String::new();
+        return None;
     }
-    let mut out = super::section("deliverables", "Deliverables");
+    let mut out = Section::new("deliverables", "Deliverables");
     let deliverables = list(&document["deliverables"]);
     let rows = deliverables.iter().map(|d| {
-        let files: Vec<String> = list(&d["evidence"]).iter().map(path).collect();
         let name = format!("{}. {}", int(&d["id"]), d["name"].as_str().unwrap_or_default());
-        [
-            status(&d["status"]),
-            cell(&format!("<b>{}</b><br>{}", escape(&name), text(&d["description"]))),
-            cell(&format!("{}<br>{}", found(list(&d["checks"])), files.join("<br>"))),
-        ]
+        let mut what = found(list(&d["checks"]));
+        what.push(Run::Break);
+        for (i, file) in list(&d["evidence"]).iter().enumerate() {
+            if i > 0 {
+                what.push(Run::Break);
+            }
+            what.push(path(file));
+        }
+        let description = vec![Run::Bold(name), Run::Break, Run::Text(text(&d["description"]))];
+        [status(&d["status"]), description, what]
     });
-    let head = ["Status", "Deliverable", "What was found, and where"];
-    out.push_str(&table("Deliverables", &head, rows, deliverables.len()));
+    out.table("Deliverables", ["Status", "Deliverable", "What was found, and where"], rows, deliverables.len());
     let items = list(&document["before_submission"]);
-    let rows = items.iter().map(|i| [status(&i["status"]), text(&i["name"]), cell(&found(list(&i["checks"])))]);
-    out.push_str(&table("Before submission", &["Status", "Item", "What was found"], rows, items.len()));
+    let rows = items.iter().map(|i| [status(&i["status"]), value(&i["name"]), found(list(&i["checks"]))]);
+    out.table("Before submission", ["Status", "Item", "What was found"], rows, items.len());
     let missing = list(&document["missing"]);
-    let rows = missing.iter().map(|m| [text(&m["what"]), text(&m["why"]), text(&m["how_to_get_it"])]);
-    out.push_str(&table("Missing in the package", &["Missing", "Why", "How to get it"], rows, missing.len()));
+    let rows = missing.iter().map(|m| [value(&m["what"]), value(&m["why"]), value(&m["how_to_get_it"])]);
+    out.table("Missing in the package", ["Missing", "Why", "How to get it"], rows, missing.len());
     let refused = list(&document["refused"]);
-    let rows = refused.iter().map(|r| [text(&r["path"]), text(&r["why"])]);
-    out.push_str(&table("Found and not copied", &["File", "Why"], rows, refused.len()));
-    out.push_str("</section>\n");
-    out
+    let rows = refused.iter().map(|r| [value(&r["path"]), value(&r["why"])]);
+    out.table("Found and not copied", ["File", "Why"], rows, refused.len());
+    Some(out)
 }
 
-/// Several parts as one, which stays together where a table becomes a list.
-fn cell(parts: &str) -> String {
-    format!("<div>{parts}</div>")
-}
-
-fn status(value: &Value) -> String {
+fn status(value: &Value) -> Cell {
     let word = value.as_str().unwrap_or_default();
-    let class = match word {
-        w if w.ends_with("Complete") => "good",
-        w if w.ends_with("Incomplete") => "bad",
-        _ => "unknown",
+    let tone = match word {
+        w if w.ends_with("Complete") => Tone::Good,
+        w if w.ends_with("Incomplete") => Tone::Bad,
+        _ => Tone::Unknown,
     };
     let word = word.split_once(' ').map_or(word, |(_, word)| word);
-    format!("<span class=\"pill {class}\">{} {}</span>", mark(class), escape(word))
+    vec![Run::Pill(tone, word.to_owned())]
 }
 
 /// How many checks hold, and each that does not.
-fn found(checks: &[Value]) -> String {
+fn found(checks: &[Value]) -> Cell {
     let hold = checks.iter().filter(|c| c["ok"] == true).count();
-    let mut out = format!("{hold} of {} checks hold", checks.len());
+    let mut out = plain(format!("{hold} of {} checks hold", checks.len()));
     for check in checks.iter().filter(|c| c["ok"] != true) {
-        let class = if check["ok"] == false { "bad" } else { "unknown" };
         let name = check["name"].as_str().unwrap_or_default().replace('_', " ");
-        out.push_str(&format!(
-            "<br><span class=\"pill {class}\">{}</span> {}: {} {}",
-            mark(class),
-            escape(&name),
-            text(&check["detail"]),
-            path(&check["file"])
-        ));
+        out.extend([
+            Run::Break,
+            Run::Pill(Tone::from(check["ok"].as_bool()), String::new()),
+            Run::Text(format!(" {name}: {} ", text(&check["detail"]))),
+            path(&check["file"]),
+        ]);
     }
     out
 }

@@ -1,4 +1,4 @@
-//! The plots of the report, each drawn twice from the same numbers: wide, and narrow for a phone.
+//! The plots of the report, each drawn from the same numbers for every width: wide, and narrow for a phone.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub fn both(id: &str, title: &str, description: &str, draw: impl Fn(&Frame) -> S
     wide + &narrow
 }
 
-/// What differs between the two widths.
+/// What differs between the widths.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {
     width: f64,
