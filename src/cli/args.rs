@@ -481,7 +481,7 @@ pub struct PackageArgs {
     /// Print the default policy, with comments, and do nothing else
     #[arg(long)]
     pub print_policy: bool,
-    /// Also write report.pdf
+    /// Also write report.pdf, the report on paper with the code samples (in builds with the feature pdf)
     #[arg(long)]
     pub pdf: bool,
     /// Also write the package as one file beside the folder, the same bytes for the same package

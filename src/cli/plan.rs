@@ -479,9 +479,6 @@ pub struct PackagePlan {
 
 /// Settles what is packaged.
 pub fn package(args: &PackageArgs) -> Result<PackagePlan> {
-    if args.pdf {
-        return Err(Error::usage("--pdf: this build makes no PDF; report.html prints to the same pages"));
-    }
     let (Some(evidence), Some(place)) = (&args.evidence, &args.output) else {
         return Err(Error::usage("--evidence DIR and --output DIR are needed"));
     };
@@ -515,6 +512,7 @@ pub fn package(args: &PackageArgs) -> Result<PackagePlan> {
         docs: args.docs.clone(),
         code: args.code.clone(),
         policy,
+        pdf: args.pdf,
         place: place.clone(),
     };
     Ok(PackagePlan { options, archive, name, style: Style { color: color(args.color, true) } })

@@ -95,6 +95,11 @@ pub struct Contents<'a> {
 }
 
 impl Contents<'_> {
+    /// The copied files below a folder of the package.
+    pub fn below(&self, folder: &str) -> Vec<&Entry> {
+        self.files.iter().filter(|f| f.path.split('/').next() == Some(folder)).collect()
+    }
+
     /// All bytes of a copied file.
     pub fn bytes(&self, path: &str) -> std::result::Result<Vec<u8>, String> {
         let entry = self.files.iter().find(|f| f.path == path).ok_or_else(|| "it is not there".to_owned())?;

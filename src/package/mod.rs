@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! policy -> gather (copies, digests, faults) -> content (what the files say) -> checklist
-//!     -> checklist_json, checklist_text, readme, evidence::page -> SHA256SUMS -> archive
+//!     -> checklist_json, checklist_text, readme, evidence::page, pdf -> SHA256SUMS -> archive
 //! ```
 //!
 //! Everything is judged on the copies, so that what was looked at is what is handed on.
@@ -14,6 +14,8 @@ mod checklist_json;
 pub mod checklist_text;
 mod content;
 mod gather;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod policy;
 mod readme;
 
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::folder::{Folder, Kind, Origin};
 use crate::evidence::page;
 use crate::report::style::Style;
@@ -37,9 +39,13 @@ const CHECKLIST_JSON: &str = "DELIVERABLES_CHECKLIST.json";
 const CHECKLIST_TEXT: &str = "DELIVERABLES_CHECKLIST.txt";
 const README: &str = "README.md";
 const REPORT: &str = "report.html";
+const PDF: &str = "report.pdf";
 const SUMS: &str = "SHA256SUMS";
 /// What the checklist says that it is.
 const SCHEMA: &str = "promproof.package/1";
+
+/// How to get one, in a line.
+const NO_PDF: &str = "--pdf: this build makes no PDF; build it with `cargo install --path . --features pdf`, or print report.html, which has the same pages";
 
 /// The files of the package `dir`, relative with `/`, as its SHA256SUMS lists them; nothing where it is none.
 pub fn own_files(dir: &Path) -> BTreeSet<String> {
@@ -64,6 +70,8 @@ pub struct Options {
     pub code: Option<PathBuf>,
     /// What is copied and what has to be shown.
     pub policy: Policy,
+    /// Whether report.pdf is made, too: only in a build with the feature `pdf`.
+    pub pdf: bool,
     /// Where the package will be; what lies there now is not copied into it.
     pub place: PathBuf,
 }
@@ -79,9 +87,12 @@ pub struct Packaged {
 
 /// Makes the package in the empty folder `target`.
 ///
-/// Errs where the evidence folder is none, a given folder cannot be read, or `target` cannot be written; everything else
+/// Errs where a PDF is asked for and this build makes none, the evidence folder is none, a given folder cannot be read, or `target` cannot be written; everything else
 /// that goes wrong is a missing part or a failed check.
 pub fn package(options: &Options, target: &Path) -> Result<Packaged> {
+    if options.pdf && !cfg!(feature = "pdf") {
+        return Err(Error::usage(NO_PDF));
+    }
     let mut folder = Folder::new(target);
     let root = |flag, path, into| gather::Root { flag, path, into, except: &options.place };
     let docs = root("--docs", options.docs.as_deref(), DOCUMENTS);
@@ -95,14 +106,22 @@ pub fn package(options: &Options, target: &Path) -> Result<Packaged> {
     let contents = content::Contents { root: target.to_path_buf(), files: &folder.files, evidence: &evidence };
     let checklist = checklist::judge(&contents, &options.policy, &folder.missing, &folder.unused);
     let document = checklist_json::document(&checklist);
-    let master = readme::text(&contents, &checklist);
+    let master = readme::text(&contents, &checklist, options.pdf);
     let report = page::with_checklist(&target.join(EVIDENCE), &document)?;
     let text = checklist_text::report(&checklist, Style::default());
-    for (name, text) in
-        [(CHECKLIST_JSON, format!("{document:#}\n")), (CHECKLIST_TEXT, text), (README, master), (REPORT, report.html())]
-    {
+    let made = [
+        (CHECKLIST_JSON, format!("{document:#}\n").into_bytes()),
+        (CHECKLIST_TEXT, text.into_bytes()),
+        (README, master.into_bytes()),
+        (REPORT, report.html().into_bytes()),
+    ];
+    #[cfg(feature = "pdf")]
+    let paper = options.pdf.then(|| pdf::pdf(&report, &evidence, target, &contents.below(CODE))).transpose()?;
+    #[cfg(not(feature = "pdf"))]
+    let paper = None;
+    for (name, bytes) in made.into_iter().chain(paper.map(|bytes| (PDF, bytes))) {
         let origin = Origin { kind: Kind::Computed, source: "the package".to_owned(), command: None };
-        folder.write(name, text.as_bytes(), origin)?;
+        folder.write(name, bytes.as_slice(), origin)?;
     }
     folder.files.sort_by(|a, b| a.path.cmp(&b.path));
     let sums: String = folder.files.iter().map(|f| format!("{}  {}\n", f.sha256, f.path)).collect();

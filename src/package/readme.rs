@@ -11,12 +11,12 @@ use crate::verdict::counted_noun;
 
 use super::checklist::{Checklist, Deliverable, Status};
 use super::content::{self, Contents};
-use super::{CHECKLIST_JSON, CHECKLIST_TEXT, CODE, DOCUMENTS, EVIDENCE, REPORT, SUMS};
+use super::{CHECKLIST_JSON, CHECKLIST_TEXT, CODE, DOCUMENTS, EVIDENCE, PDF, REPORT, SUMS};
 
-/// The document.
-pub fn text(contents: &Contents<'_>, list: &Checklist) -> String {
+/// The document; `pdf` is whether there is a report.pdf.
+pub fn text(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String {
     let mut out = overview(contents, list);
-    out.push_str(&structure(contents));
+    out.push_str(&structure(contents, pdf));
     out.push_str("\n## Deliverables\n");
     list.deliverables.iter().for_each(|d| out.push_str(&deliverable(d)));
     out.push_str("\n## Before submission\n\n");
@@ -26,7 +26,7 @@ pub fn text(contents: &Contents<'_>, list: &Checklist) -> String {
     let missing = list.missing.iter().map(|m| format!("{}: {}; {}", m.what, m.why, m.how_to_get_it));
     out.push_str(&listed("Missing", missing));
     out.push_str(&listed("Found and not copied", list.refused.iter().map(|(path, why)| format!("{path}: {why}"))));
-    out.push_str(&verification(contents, list));
+    out.push_str(&verification(contents, list, pdf));
     out.push_str(&source(&contents.evidence.summary));
     out
 }
@@ -47,18 +47,15 @@ fn overview(contents: &Contents<'_>, list: &Checklist) -> String {
     out
 }
 
-fn structure(contents: &Contents<'_>) -> String {
-    let count = |folder| counted_noun(files_in(contents, folder), "file", "files");
+fn structure(contents: &Contents<'_>, pdf: bool) -> String {
+    let count = |folder| counted_noun(contents.below(folder).len(), "file", "files");
+    let paper = if pdf { format!("- `{PDF}`: the same on paper, with the code samples\n") } else { String::new() };
     format!(
-        "\n## Structure\n\n- `{REPORT}`: verdicts, plots, checks and digests on one page\n- `{CHECKLIST_JSON}`, `{CHECKLIST_TEXT}`: every deliverable with the checks that its status comes from\n- `{EVIDENCE}/`: {}, listed with their digests in `{SUMMARY}`\n- `{DOCUMENTS}/`: {}\n- `{CODE}/`: {}\n- `{SUMS}`: the SHA-256 of every other file\n",
+        "\n## Structure\n\n- `{REPORT}`: verdicts, plots, checks and digests on one page\n{paper}- `{CHECKLIST_JSON}`, `{CHECKLIST_TEXT}`: every deliverable with the checks that its status comes from\n- `{EVIDENCE}/`: {}, listed with their digests in `{SUMMARY}`\n- `{DOCUMENTS}/`: {}\n- `{CODE}/`: {}\n- `{SUMS}`: the SHA-256 of every other file\n",
         count(EVIDENCE),
         count(DOCUMENTS),
         count(CODE)
     )
-}
-
-fn files_in(contents: &Contents<'_>, folder: &str) -> usize {
-    contents.files.iter().filter(|f| f.path.split('/').next() == Some(folder)).count()
 }
 
 fn deliverable(d: &Deliverable) -> String {
@@ -91,17 +88,18 @@ fn listed(title: &str, lines: impl Iterator<Item = String>) -> String {
 }
 
 /// How each claim can be verified again.
-fn verification(contents: &Contents<'_>, list: &Checklist) -> String {
-    let given = |flag: &str, folder: &str| match files_in(contents, folder) {
-        0 => String::new(),
+fn verification(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String {
+    let given = |flag: &str, folder: &str| match contents.below(folder).as_slice() {
+        [] => String::new(),
         _ => format!(" {flag} {folder}"),
     };
+    let pdf = if pdf { " --pdf" } else { "" };
     let (docs, code) = (given("--docs", DOCUMENTS), given("--code", CODE));
     let mut out = format!(
         "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}",
         block(&[format!("sha256sum -c {SUMS}")]),
         block(&[format!("{}  {EVIDENCE}/{SUMMARY}", list.summary_sha256)]),
-        block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code} --output ../again")]),
+        block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code}{pdf} --output ../again")]),
     );
     let mut lines = Vec::new();
     let mut others = 0;

@@ -1,14 +1,16 @@
 //! `report.html`: one self-contained page from an evidence folder alone, without a script, a font or a request. What it says
-//! (`model`) is apart from how it is drawn.
+//! (`model`) is drawn on paper, too.
 //!
 //! ```text
-//! documents of the folder -> content (model) -> html, with plots of svg
+//! documents of the folder -> content (model) -> html | paper, with plots of svg
 //! ```
 
 mod checklist;
 mod content;
 mod html;
 pub(crate) mod model;
+#[cfg(feature = "pdf")]
+pub(crate) mod paper;
 mod plots;
 mod svg;
 

@@ -27,6 +27,10 @@ pub struct Frame {
     ticks: i64,
 }
 
+/// For a printed page.
+#[cfg(feature = "pdf")]
+pub const PAPER: Frame = Frame { width: 680.0, ticks: 10 };
+
 /// The times that are drawn, on the width of a frame.
 #[derive(Debug, Clone, Copy)]
 struct TimeAxis {

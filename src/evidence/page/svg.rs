@@ -114,6 +114,16 @@ impl Svg {
             self.body
         )
     }
+
+    /// The drawing by itself, with the style sheet that has its classes. It is XML, where the other one is part of a page.
+    #[cfg(feature = "pdf")]
+    pub fn alone(self, style: &str) -> String {
+        let (width, height) = (short(self.width), short(self.height));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\"><style>{style}</style>{}</svg>",
+            self.body
+        )
+    }
 }
 
 #[cfg(test)]
