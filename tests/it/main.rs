@@ -40,6 +40,9 @@ mod histograms;
 mod killed;
 /// Packages of deliverables: every status, every check, what is copied and what is refused.
 mod package;
+/// The report on paper.
+#[cfg(feature = "pdf")]
+mod pdf;
 /// Chance from a seed.
 mod random;
 /// What the writer writes the reader reads, and the chunk decoder against one that takes a bit at a time.
