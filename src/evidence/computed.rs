@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::error::Result;
+use crate::loss::Loss;
 use crate::report::style::Style;
 use crate::report::{availability_json, availability_text, timeline_json, updates_json, updates_text};
 use crate::source::Source;
@@ -51,6 +52,8 @@ pub struct Answer {
     pub reaches_end: bool,
     /// Until when the data go, in words, where that is before the end.
     pub until: Option<String>,
+    /// What was lost that touches it.
+    pub losses: Vec<Loss>,
 }
 
 /// What other parts need.
@@ -124,14 +127,15 @@ pub fn write(
     folder.write(&format!("{file}.json"), format!("{document:#}\n").as_bytes(), origin(" --format json"))?;
     folder.write(&format!("{file}.txt"), text.as_bytes(), origin(""))?;
     let count = updates.best.as_ref().map_or(0, |b| b.updates.len());
-    answers.push(answer(
+    let answer = answer(
         *period,
         judged.verdict,
         format!("{count} updates within 7 days, at least {MINIMUM_UPDATES} are required"),
         judged.reasons,
         &updates.coverage,
         newest,
-    ));
+    );
+    answers.push(Answer { losses: updates.losses.clone(), ..answer });
 
     // The period is drawn as far as there are data, the windows in full.
     let data = source.interval().unwrap_or(Interval::new(newest, newest));
@@ -177,7 +181,8 @@ fn availability(
     });
     let percent = percent_text(judged.percent, |p| p) + &bounds;
     let figure = format!("{percent}, at least {REQUIRED_PERCENT}% are required");
-    Ok(answer(window, judged.verdict, figure, judged.reasons, &a.coverage, newest))
+    let answer = answer(window, judged.verdict, figure, judged.reasons, &a.coverage, newest);
+    Ok(Answer { losses: a.losses, ..answer })
 }
 
 fn answer(
@@ -195,7 +200,7 @@ fn answer(
         let short = human_duration(window.span.end.saturating_sub(newest));
         format!("the data go until {}, {short} before the window ends", rfc3339(newest))
     });
-    Answer { window, verdict, figure, reasons, reaches_end, until }
+    Answer { window, verdict, figure, reasons, reaches_end, until, losses: Vec::new() }
 }
 
 /// A window in the summary and the timeline.

@@ -1,6 +1,7 @@
 //! What `promproof collect` tells a person: verdicts, what is missing, what failed.
 
 use crate::labels::printable;
+use crate::report::provenance::loss_lines;
 use crate::report::style::{Style, block, list, title};
 use crate::verdict::{Verdict, counted_noun};
 
@@ -31,6 +32,9 @@ pub fn report(c: &Collected, style: Style) -> String {
         })
         .collect();
     block(&mut out, style, "Verdicts:", &rows);
+    let lost = c.answers.iter().filter(|a| !a.losses.is_empty());
+    let lost = lost.flat_map(|a| loss_lines(&a.losses, 3).into_iter().map(|line| format!("{}: {line}", a.window.name)));
+    list(&mut out, style, "Losses:", &lost.map(|line| printable(&line)).collect::<Vec<_>>());
     let failed = |ok| -> Vec<String> {
         let chosen = c.checks.iter().filter(|k| k.ok == ok);
         chosen.map(|k| printable(&format!("{} ({}): {}", k.name, k.file, k.detail))).collect()

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::error::Result;
 use crate::labels::Labels;
-use crate::loss::Ledger;
+use crate::loss::{Ledger, Loss};
 use crate::promql::Window;
 use crate::samples::{LoadedSeries, Reach, load_selected};
 use crate::series::select;
@@ -22,6 +22,8 @@ use crate::windows::targets::{Coverage, Targets, coverage, outages, restarts_fro
 use crate::windows::vitals::latency;
 
 const HOUR_MS: DurationMs = 3_600_000;
+/// Behind a loss the next sample is at most so far away, unless nothing was scraped.
+const LOOKBACK_MS: DurationMs = 300_000;
 
 /// One hour, or the part of it that lies in the span.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +32,12 @@ pub struct Hour {
     pub span: Span,
     /// Counted increments by group, in the order of [`Timeline::groups`].
     pub requests: Vec<f64>,
-    /// Counted increments of all groups; `None` where no series has a sample.
+    /// Counted increments of all groups; `None` where no series has a sample, or where some may be lost.
     pub total: Option<f64>,
     /// Those of good requests.
     pub good: f64,
-    /// The 0.95 quantile of latency in seconds, by PromQL over the hour; `None` without a result.
+    /// The 0.95 quantile of latency in seconds, by PromQL over the hour; `None` without a result, or where
+    /// samples may be lost.
     pub p95_seconds: Option<f64>,
     /// `up` = 1 over all `up` samples of the targets; `None` without any.
     pub up_ratio: Option<f64>,
@@ -91,8 +94,14 @@ pub fn evaluate(
         .map(|hour| {
             let counted = count(&requests, question, &positions, hour);
             let window = Window { end: hour.end, range: semantics.version.parsed_range_ms(hour.length()) };
+            // What a figure rests on may be lost: then there is none. What was counted during a loss shows behind it.
+            let rests_on = Interval::new(hour.start.saturating_sub(LOOKBACK_MS), hour.end);
+            let whole = |losses: &[Loss]| !losses.iter().any(|l| l.touches(&rests_on));
+            let mut ledger = Ledger::default();
+            let p95_seconds = latency(source, question, window, semantics.version, &mut ledger);
             Hour {
-                p95_seconds: latency(source, question, window, semantics.version, &mut Ledger::default()),
+                total: counted.total.filter(|_| whole(&losses)),
+                p95_seconds: p95_seconds.filter(|_| whole(&ledger.losses)),
                 up_ratio: targets.up_ratio(hour),
                 coverage_ratio: scraped(&coverage.gaps, hour),
                 ..counted

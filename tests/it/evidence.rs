@@ -351,6 +351,39 @@ fn what_the_data_cannot_say_is_unknown() {
 }
 
 #[cfg(unix)]
+/// A quantile of buckets of which one is lost is no quantile, and what is lost is said where people look first.
+#[test]
+fn what_is_lost_leaves_no_figure() {
+    let case = Case::full();
+    let snapshot = case.path("snapshot");
+    copy_tree(&fixtures().join("servers/backfill-6d/snapshot"), &snapshot);
+    let segment = tree(&snapshot).into_keys().find(|p| p.ends_with("chunks/000001")).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    for at in (500..bytes.len()).step_by(2_000) {
+        bytes[at] ^= 0xff;
+    }
+    std::fs::write(&segment, &bytes).unwrap();
+    let hours = |case: &Case| {
+        case.collect();
+        let timeline = std::fs::read(case.path("evidence/availability/timeline.json")).unwrap();
+        serde_json::from_slice::<Value>(&timeline).unwrap()["hours"].as_array().unwrap().clone()
+    };
+    let sound = hours(&case);
+    let mut damaged = case.with(&["--force"]);
+    damaged.arguments[1] = p(&snapshot);
+    let output = damaged.output();
+    assert!(text(&output.stdout).contains("Losses:"), "{}", text(&output.stdout));
+    let damaged = hours(&damaged);
+    let mut unknown = 0;
+    for (a, b) in sound.iter().zip(&damaged) {
+        for key in ["p95_latency_seconds", "total_requests"] {
+            assert!(a[key] == b[key] || b[key].is_null(), "{key}: {a} became {b}");
+            unknown += usize::from(b[key].is_null() && !a[key].is_null());
+        }
+    }
+    assert!(unknown > 0 && sound.len() == damaged.len());
+}
+
 #[test]
 fn links_are_not_followed() {
     let case = Case::full();
