@@ -15,8 +15,8 @@ use crate::time::{Interval, TimestampMs, rfc3339};
 use crate::windows::newest::newest_sample;
 use crate::windows::targets::TargetId;
 
-/// How far before the newest sample a last scrape is looked for.
-const LOOK_BACK_MS: i64 = 3_600_000;
+/// How far before the newest sample a last scrape is looked for, one after the other: mostly it is near.
+const LOOK_BACK_MS: [i64; 3] = [3_600_000, 86_400_000, i64::MAX];
 
 /// A text in the Prometheus format, and what it was made from, in words.
 pub struct Reconstructed {
@@ -24,25 +24,15 @@ pub struct Reconstructed {
     pub words: String,
 }
 
-/// The last scrape that succeeded of a target that has `recommend_requests_total`; `None` where there is none in the last
-/// hour of the data.
+/// The last scrape that succeeded of a target that has `recommend_requests_total`; `None` where there is none.
 pub fn reconstruct(source: &Source) -> Option<Reconstructed> {
     let requests = Selector::metric("recommend_requests_total");
     let wanted: BTreeSet<TargetId> =
         select(source, requests.matchers()).series.iter().map(|s| TargetId::of(&s.labels)).collect();
     let newest = newest_sample(source, &[&requests])?;
-    let around = Interval::new(newest.saturating_sub(LOOK_BACK_MS), newest);
-    let ups = load_all(source, &Selector::metric("up"), around, Reach::Exact);
-    let mut last: Option<(TimestampMs, Labels)> = None;
-    for up in ups.series.iter().filter(|s| wanted.contains(&TargetId::of(&s.labels))) {
-        let scrape = up.samples.iter().rev().find(|(_, bits)| f64::from_bits(*bits) == 1.0);
-        if let Some((t, _)) = scrape
-            && last.as_ref().is_none_or(|(newest, _)| t > *newest)
-        {
-            last = Some((t, up.labels.without_name()));
-        }
-    }
-    let (t, target) = last?;
+    let (t, target) = LOOK_BACK_MS
+        .iter()
+        .find_map(|back| last_scrape(source, &wanted, Interval::new(newest.saturating_sub(*back), newest)))?;
     let of = |name: &[u8]| Matcher::equal(name, target.get(name));
     let found = select(source, &[of(b"job"), of(b"instance")]);
     let loaded = load_selected(source, &found.series, found.ledger, Interval::new(t, t), Reach::Exact);
@@ -67,6 +57,21 @@ pub fn reconstruct(source: &Source) -> Option<Reconstructed> {
     let mut text = format!("# Reconstructed by promproof from {words}. A source has no types and help texts.\n");
     text.extend(lines.into_iter().map(|(_, line)| line));
     Some(Reconstructed { text, words })
+}
+
+/// When one of the targets was last scraped with success inside `around`, and its labels.
+fn last_scrape(source: &Source, wanted: &BTreeSet<TargetId>, around: Interval) -> Option<(TimestampMs, Labels)> {
+    let ups = load_all(source, &Selector::metric("up"), around, Reach::Exact);
+    let mut last: Option<(TimestampMs, Labels)> = None;
+    for up in ups.series.iter().filter(|s| wanted.contains(&TargetId::of(&s.labels))) {
+        let scrape = up.samples.iter().rev().find(|(_, bits)| f64::from_bits(*bits) == 1.0);
+        if let Some((t, _)) = scrape
+            && last.as_ref().is_none_or(|(newest, _)| t > *newest)
+        {
+            last = Some((t, up.labels.without_name()));
+        }
+    }
+    last
 }
 
 /// One sample as the target wrote it: without the labels that the scrape added, and those that it renamed renamed back.

@@ -240,11 +240,62 @@ const TESTS: [&str; 12] = [
 ];
 
 fn statistical_test(contents: &Contents<'_>, file: &str) -> Outcome {
-    let text = contents.text(file)?.to_lowercase();
-    let found = text.lines().enumerate().find_map(|(i, line)| Some((i + 1, TESTS.iter().find(|t| line.contains(*t))?)));
+    let code = code_alone(&contents.text(file)?.to_lowercase());
+    let named = |line: &str| TESTS.iter().find(|test| names(line, test)).copied();
+    let found = code.lines().enumerate().find_map(|(i, line)| Some((i + 1, named(line)?)));
     Ok(match found {
         Some((line, word)) => (Some(true), format!("line {line} has {word}")),
         None => (None, format!("it has none of {}; look whether there is a statistical test", TESTS.join(", "))),
+    })
+}
+
+/// The lines of a Python text without comments and strings.
+fn code_alone(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = match c {
+            '#' => rest.find('\n').unwrap_or(rest.len()),
+            '"' | '\'' => string_length(rest, c),
+            _ => 0,
+        };
+        if length == 0 {
+            code.push(c);
+        }
+        // Lines keep their numbers.
+        code.extend(rest.get(..length).unwrap_or(rest).chars().filter(|c| *c == '\n'));
+        rest = rest.get(length.max(c.len_utf8())..).unwrap_or_default();
+    }
+    code
+}
+
+/// How many bytes the string at the start of `text` has, with its quotes `c`.
+fn string_length(text: &str, c: char) -> usize {
+    let long = text.get(..3).is_some_and(|q| q.chars().all(|x| x == c));
+    let quotes = if long { 3 } else { 1 };
+    let mut escaped = false;
+    for (at, x) in text.char_indices().skip(quotes) {
+        let closes = x == c && (!long || text.get(at..at + 3).is_some_and(|q| q.chars().all(|x| x == c)));
+        match x {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            // A short string ends with its line anyway.
+            '\n' if !long => return at,
+            _ if closes => return at + quotes,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Whether a line of code calls or defines a function whose name has `test` as a word of its own.
+fn names(line: &str, test: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_class = line.trim_start().starts_with("class ");
+    line.match_indices(test).any(|(at, _)| {
+        let before = line.get(..at).and_then(|s| s.chars().next_back());
+        let behind = line.get(at + test.len()..).unwrap_or_default().trim_start_matches(is_word).trim_start();
+        !before.is_some_and(char::is_alphanumeric) && behind.starts_with('(') && !is_class
     })
 }
 
@@ -479,4 +530,35 @@ fn switched_without_restart(contents: &Contents<'_>, file: &str) -> Outcome {
         (None, 0) => (None, format!("{all}, of which none can be set beside the restarts of its process")),
         (None, _) => (Some(false), format!("{all}, each beside a restart of its process")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statistical_test_is_code() {
+        let found = |text: &str| code_alone(text).lines().any(|line| TESTS.iter().any(|test| names(line, test)));
+        for yes in [
+            "p = stats.ttest_ind(a, b)",
+            "def two_proportion_z_test(a: int) -> float:",
+            r"x = '\'' + f(z_test (1))",
+            "\"\"\"doc\"\"\"\nscipy.stats.mannwhitneyu(a, b)",
+        ] {
+            assert!(found(yes), "{yes}");
+        }
+        for no in [
+            "# TODO: z_test(",
+            "print(\"no t_test() here\")",
+            "latest_test()",
+            "print_test()",
+            "class t_test(object): pass",
+            "\"\"\"\nwith ttest(a, b)\n\"\"\"",
+            "'''ttest(\n",
+            "z_test = 1",
+        ] {
+            assert!(!found(no), "{no}");
+        }
+        assert_eq!(code_alone("a # b\n'c\n\"\"\"d\ne\"\"\" f\n").lines().count(), 4);
+    }
 }

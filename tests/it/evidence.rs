@@ -351,6 +351,28 @@ fn what_the_data_cannot_say_is_unknown() {
 }
 
 #[cfg(unix)]
+/// The stack may have been down for long before its data were saved.
+#[test]
+fn the_last_scrape_may_be_long_ago() {
+    let mut case = Case::bare("servers/backfill-6d/snapshot");
+    let target = r#"instance="api-0:8080", job="api""#;
+    let mut dump = String::new();
+    for minute in 0..300i64 {
+        let (t, up) = (1_763_553_600_000 + minute * 60_000, u8::from(minute < 60));
+        dump.push_str(&format!("{{__name__=\"up\", {target}}} {up} {t}\n"));
+        if up == 1 {
+            dump.push_str(&format!(
+                "{{__name__=\"recommend_requests_total\", {target}, status=\"200\"}} {minute} {t}\n"
+            ));
+        }
+    }
+    std::fs::write(case.path("dump.txt"), dump).unwrap();
+    case.arguments[1] = p(&case.path("dump.txt"));
+    let (_, summary) = case.collect();
+    let metrics = std::fs::read_to_string(case.path("evidence/api_samples/metrics.txt"));
+    assert!(metrics.is_ok_and(|m| m.contains("recommend_requests_total{status=\"200\"} 59\n")), "{summary}");
+}
+
 /// A quantile of buckets of which one is lost is no quantile, and what is lost is said where people look first.
 #[test]
 fn what_is_lost_leaves_no_figure() {
