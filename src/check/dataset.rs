@@ -48,8 +48,7 @@ pub(super) fn walk(root: &Path, out: &mut Vec<FileVerdict>) -> Result<()> {
     }
     match Dataset::open(root) {
         Ok(dataset) => {
-            let shards = dataset.opening.losses.iter().filter(|l| dataset.folders.iter().all(|f| f.rel != l.file));
-            for loss in shards.filter(|l| l.kind == ErrorKind::Missing && l.file.starts_with("shard-")) {
+            for loss in dataset.missing_shards() {
                 let mut verdict = FileVerdict::new(loss.file.clone(), FileKind::Manifest, None);
                 let effect = "answers about the series that may be in it are unknown";
                 verdict.push(Finding::bad(loss.kind, "shard", "it is here", &loss.detail, effect).over(loss.interval));

@@ -176,7 +176,7 @@ impl Dataset {
         dataset.open_series();
         dataset.open_groups();
         dataset.add_losses();
-        dataset.note_missing_shards();
+        dataset.opening.losses.extend(dataset.missing_shards());
         Ok(dataset)
     }
 
@@ -330,20 +330,22 @@ impl Dataset {
         self.opening.settle();
     }
 
-    fn note_missing_shards(&mut self) {
-        let Some(shard) = self.manifest.shard else { return };
+    /// A loss for each shard that is not here.
+    pub fn missing_shards(&self) -> Vec<Loss> {
+        let Some(shard) = self.manifest.shard else { return Vec::new() };
         let there: Vec<u32> = self.folders.iter().filter_map(|f| f.manifest.shard).map(|s| s.index).collect();
-        for missing in (0..shard.count).filter(|i| !there.contains(i)) {
-            self.opening.losses.push(Loss {
-                file: format!("shard-{missing:05}-of-{:05}", shard.count),
+        let missing = (0..shard.count).filter(|i| !there.contains(i));
+        missing
+            .map(|index| Loss {
+                file: format!("shard-{index:05}-of-{:05}", shard.count),
                 offset: None,
                 kind: ErrorKind::Missing,
                 detail: "this shard is not here, and any series may be in it".to_owned(),
                 series: None,
                 interval: self.manifest.covered_ms.map(|(a, b)| Interval::new(a, b)),
                 samples: None,
-            });
-        }
+            })
+            .collect()
     }
 }
 
