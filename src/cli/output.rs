@@ -186,9 +186,15 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Begins the file `target`. Errs where something is there that may not be replaced.
-    pub fn create(target: &Path, force: bool) -> Result<OutputFile> {
+    /// Begins the file `target`. Errs where something is there, unless it is a file to be replaced by `force` that is one of
+    /// `own`, which `what` names.
+    pub fn create(target: &Path, force: bool, what: &str, own: impl FnOnce(&Path) -> bool) -> Result<OutputFile> {
         keep_what_exists(target, force)?;
+        if target.exists() && !own(target) {
+            return Err(Error::usage(format!("the output exists and is no {what}, so it is not replaced"))
+                .at(target)
+                .hint("choose another name"));
+        }
         let private = PrivateDir::new(Some(parent(target)))?;
         let temp = NamedTempFile::new_in(private.path()).map_err(|e| write_error(&e, Some(target)))?;
         Ok(OutputFile { temp, private, target: target.to_path_buf(), force })

@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::cli::args::PackageArgs;
 use crate::cli::output::{OutputFile, OutputFolder};
 use crate::cli::{plan, signals};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::package::{DEFAULT, archive, checklist_text, own_files, package};
 
 pub fn run(args: PackageArgs) -> Result<u8> {
@@ -17,16 +17,10 @@ pub fn run(args: PackageArgs) -> Result<u8> {
     let plan = plan::package(&args)?;
     signals::remove_private_folders();
     let folder = OutputFolder::create(&plan.options.place, args.force, own_files)?;
-    if let Some((kind, path)) = &plan.archive
-        && args.force
-        && path.exists()
-        && !archive::is_package(*kind, path)
-    {
-        return Err(Error::usage("the output exists and is no archive of a package, so it is not replaced")
-            .at(path)
-            .hint("choose another name"));
-    }
-    let packed = plan.archive.as_ref().map(|(_, path)| OutputFile::create(path, args.force)).transpose()?;
+    let packed = plan.archive.as_ref().map(|(kind, path)| {
+        OutputFile::create(path, args.force, "archive of a package", |path| archive::is_package(*kind, path))
+    });
+    let packed = packed.transpose()?;
     let packaged = package(&plan.options, folder.path())?;
     if let (Some(file), Some((kind, path))) = (&packed, &plan.archive) {
         archive::write(*kind, folder.path(), &plan.name, &packaged.paths, file.file(), path)?;
