@@ -588,9 +588,9 @@ fn tell_times(files: &[DumpFile], ledger: &mut Ledger) {
         }
     }
     for (rule, (count, times)) in by_rule {
-        let files = if count == 1 { "file".to_owned() } else { "files".to_owned() };
         ledger.notes.push(format!(
-            "the times of {count} {files} are from {rule}: {} to {}",
+            "the times of {} are from {rule}: {} to {}",
+            counted_noun(count, "file", "files"),
             rfc3339(times.start),
             rfc3339(times.end)
         ));

@@ -115,15 +115,26 @@ fn nice(x: f64) -> f64 {
     factor * power
 }
 
-/// Availability by the hour, the rolling window, and the requirement; outages and what nothing is known of behind them.
-pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
-    let height = 280.0;
+/// An empty plot of figures over the period: the drawing with its axes, and what nothing is known of shaded.
+fn framed(
+    timeline: &Value,
+    frame: &Frame,
+    height: f64,
+    most: f64,
+    label: impl Fn(f64) -> String,
+) -> (Svg, TimeAxis, ValueAxis) {
     let mut svg = Svg::new(frame.width, height);
     let axis = TimeAxis::of(timeline, frame, LEFT);
-    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: 100.0 };
+    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most };
     shade(&mut svg, timeline, &axis, value.top, value.bottom);
     axis.draw(&mut svg, value.top, value.bottom);
-    value.draw(&mut svg, &axis, |v| format!("{v:.0}%"));
+    value.draw(&mut svg, &axis, label);
+    (svg, axis, value)
+}
+
+/// Availability by the hour, the rolling window, and the requirement; outages and what nothing is known of behind them.
+pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
+    let (mut svg, axis, value) = framed(timeline, frame, 280.0, 100.0, |v| format!("{v:.0}%"));
     let required = float(&timeline["required_percent"]).unwrap_or(70.0);
     for hour in list(&timeline["hours"]) {
         let (Some(total), Some(good)) = (float(&hour["total_requests"]), float(&hour["successful_requests"])) else {
@@ -151,15 +162,9 @@ pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
 
 /// Requests by group, stacked by the hour.
 pub fn requests(timeline: &Value, frame: &Frame) -> Svg {
-    let height = 240.0;
-    let mut svg = Svg::new(frame.width, height);
-    let axis = TimeAxis::of(timeline, frame, LEFT);
     let hours = list(&timeline["hours"]);
     let totals = hours.iter().filter_map(|h| float(&h["total_requests"]));
-    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: top(totals.fold(0.0, f64::max)) };
-    shade(&mut svg, timeline, &axis, value.top, value.bottom);
-    axis.draw(&mut svg, value.top, value.bottom);
-    value.draw(&mut svg, &axis, amount);
+    let (mut svg, axis, value) = framed(timeline, frame, 240.0, top(totals.fold(0.0, f64::max)), amount);
     let groups = list(&timeline["groups"]);
     for hour in hours {
         let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
@@ -188,15 +193,9 @@ pub fn group_class(name: &str, position: usize) -> String {
 
 /// The 0.95 quantile of latency by the hour.
 pub fn latency(timeline: &Value, frame: &Frame) -> Svg {
-    let height = 200.0;
-    let mut svg = Svg::new(frame.width, height);
-    let axis = TimeAxis::of(timeline, frame, LEFT);
     let hours = list(&timeline["hours"]);
     let values = hours.iter().filter_map(|h| float(&h["p95_latency_seconds"]));
-    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most: top(values.fold(0.0, f64::max)) };
-    shade(&mut svg, timeline, &axis, value.top, value.bottom);
-    axis.draw(&mut svg, value.top, value.bottom);
-    value.draw(&mut svg, &axis, seconds);
+    let (mut svg, axis, value) = framed(timeline, frame, 200.0, top(values.fold(0.0, f64::max)), seconds);
     // A value is of the whole hour, so it is a step and no slope.
     let mut steps = Vec::new();
     for hour in hours {
