@@ -83,6 +83,8 @@ pub(super) struct Name {
     pub text: Quoted,
     /// The pair of which it is the value.
     pub pair: Option<usize>,
+    /// Where the name and all labels end.
+    pub series_end: usize,
 }
 
 /// How a dialect writes labels in braces.

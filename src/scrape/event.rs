@@ -177,6 +177,8 @@ impl<'a> LabelPairs<'a> {
 /// A float sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample<'a> {
+    /// Name and labels as they stand in the file: equal bytes under equal [`Sample::last_type`]s are one series.
+    pub series: &'a [u8],
     /// The metric name; empty only in `promtool tsdb dump` of series without one.
     pub name: Text<'a>,
     /// The other labels.
@@ -224,6 +226,8 @@ pub struct Exemplar<'a> {
 /// A native histogram that `promtool tsdb dump` printed.
 #[derive(Debug, Clone, Copy)]
 pub struct HistogramText<'a> {
+    /// Name and labels as they stand in the file.
+    pub series: &'a [u8],
     /// The metric name.
     pub name: Text<'a>,
     /// The other labels.

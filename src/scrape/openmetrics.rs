@@ -20,6 +20,7 @@ pub(super) fn entry(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<En
         cursor.labels(LABELS, &mut scratch.pairs, &mut name)?;
     }
     let Some(text) = name else { return cursor.refuse_at(0, FaultKind::NoName) };
+    let name = Name { text, pair: None, series_end: cursor.at() };
     let bits = value(cursor)?;
     let mut timestamp_ms = None;
     if !cursor.at_line_end() && !cursor.rest().starts_with(b" # {") {
@@ -32,7 +33,7 @@ pub(super) fn entry(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<En
         exemplar = Some((bits, if cursor.at_line_end() { None } else { Some(timestamp(cursor)?) }));
     }
     cursor.expect_line_end()?;
-    Ok(Entry::Sample { name: Name { text, pair: None }, bits, timestamp_ms, exemplar })
+    Ok(Entry::Sample { name, bits, timestamp_ms, exemplar })
 }
 
 /// One blank and what follows it, up to the next.

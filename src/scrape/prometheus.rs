@@ -37,7 +37,7 @@ pub(super) fn entry(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<En
     let timestamp_ms = if cursor.at_line_end() { None } else { Some(timestamp(cursor)?) };
     cursor.blanks();
     cursor.expect_line_end()?;
-    Ok(Entry::Sample { name: Name { text, pair: None }, bits, timestamp_ms, exemplar: None })
+    Ok(Entry::Sample { name: Name { text, pair: None, series_end: at }, bits, timestamp_ms, exemplar: None })
 }
 
 fn timestamp(cursor: &mut Cursor<'_>) -> Result<i64, Refusal> {

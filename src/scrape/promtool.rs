@@ -20,7 +20,7 @@ pub(super) fn dump(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<Ent
     cursor.go_labels(b", ", &mut scratch.pairs)?;
     let pair = scratch.pairs.iter().position(|p| cursor.get(p.name()) == METRIC_NAME);
     let text = pair.and_then(|i| scratch.pairs.get(i)).map(|p| Quoted { range: p.value(), escaped: p.value_escaped });
-    let name = Name { text: text.unwrap_or_default(), pair };
+    let name = Name { text: text.unwrap_or_default(), pair, series_end: cursor.at() };
     if cursor.rest().starts_with(b" {") {
         return histogram(cursor, name);
     }
@@ -36,11 +36,11 @@ pub(super) fn dump_openmetrics(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -
     }
     let range = cursor.until(|b| b == b'{');
     cursor.expect_utf8(range.clone())?;
-    let name = Name { text: Quoted { range, escaped: false }, pair: None };
     if !cursor.take(b"{") {
         return cursor.refuse(FaultKind::Brace);
     }
     cursor.go_labels(b",", &mut scratch.pairs)?;
+    let name = Name { text: Quoted { range, escaped: false }, pair: None, series_end: cursor.at() };
     let bits = value(cursor)?;
     let timestamp_ms = timestamp(cursor, number::decimal_seconds_ms)?;
     Ok(Entry::Sample { name, bits, timestamp_ms: Some(timestamp_ms), exemplar: None })

@@ -390,21 +390,22 @@ impl<R: Read> Reader<R> {
         };
         let family = |quoted: Quoted| -> Cow<'a, [u8]> { text(quoted).bytes() };
         let labels = |pairs: &'a [Pair], escapes, name| LabelPairs { text: raw, pairs, escapes, name };
-        let named = |name: Name| (text(name.text), labels(&self.scratch.pairs, escapes, name.pair));
+        let named =
+            |name: Name| (part(0..name.series_end), text(name.text), labels(&self.scratch.pairs, escapes, name.pair));
         match entry {
             Entry::Sample { name, bits, timestamp_ms, exemplar } => {
-                let (name, labels_of_it) = named(name);
+                let (series, name, labels_of_it) = named(name);
                 let exemplar = exemplar.map(|(bits, timestamp_ms)| Exemplar {
                     labels: labels(&self.scratch.exemplar, Escapes::None, None),
                     bits,
                     timestamp_ms,
                 });
                 let last_type = self.last_type;
-                Event::Sample(Sample { name, labels: labels_of_it, bits, timestamp_ms, exemplar, last_type })
+                Event::Sample(Sample { series, name, labels: labels_of_it, bits, timestamp_ms, exemplar, last_type })
             }
             Entry::Histogram { name, text, timestamp_ms } => {
-                let (name, labels) = named(name);
-                Event::Histogram(HistogramText { name, labels, text: part(text), timestamp_ms })
+                let (series, name, labels) = named(name);
+                Event::Histogram(HistogramText { series, name, labels, text: part(text), timestamp_ms })
             }
             Entry::Type { family: name, metric_type } => Event::Type { family: family(name), metric_type },
             Entry::Help { family: name, text, escapes } => {

@@ -68,39 +68,51 @@ struct Verdict {
 
 fn dialect(lines: &[u8], crlf: bool) -> Option<Dialect> {
     use Dialect::{OpenMetrics, Prometheus, TsdbDump, TsdbDumpOpenMetrics};
-    let openmetrics = judge(lines, OpenMetrics, crlf);
-    let others = [TsdbDump, TsdbDumpOpenMetrics, Prometheus].map(|d| (d, judge(lines, d, crlf)));
-    let fewest = others.iter().map(|(_, v)| v.lost).chain([openmetrics.lost]).min()?;
+    let mut fewest = u64::MAX;
+    let mut judge = |dialect| {
+        let verdict = judge(lines, dialect, crlf, fewest);
+        fewest = fewest.min(verdict.lost);
+        verdict
+    };
+    let prometheus = judge(Prometheus);
+    let openmetrics = judge(OpenMetrics);
+    let (dump, dump_openmetrics) = (judge(TsdbDump), judge(TsdbDumpOpenMetrics));
     let as_good = |v: &Verdict| v.lost == fewest && v.understood > 0;
-    let [dump, dump_openmetrics, prometheus] = others;
-    if as_good(&dump.1) {
+    if as_good(&dump) {
         Some(TsdbDump)
-    } else if as_good(&dump_openmetrics.1) {
+    } else if as_good(&dump_openmetrics) {
         Some(TsdbDumpOpenMetrics)
-    } else if as_good(&openmetrics) && (openmetrics.only_openmetrics || !as_good(&prometheus.1)) {
+    } else if as_good(&openmetrics) && (openmetrics.only_openmetrics || !as_good(&prometheus)) {
         Some(OpenMetrics)
     } else {
-        as_good(&prometheus.1).then_some(Prometheus)
+        as_good(&prometheus).then_some(Prometheus)
     }
 }
 
-fn judge(lines: &[u8], dialect: Dialect, crlf: bool) -> Verdict {
+/// Stops where more than `most` lines are lost.
+fn judge(lines: &[u8], dialect: Dialect, crlf: bool, most: u64) -> Verdict {
     let mut reader = Reader::new(lines, dialect).crlf(crlf);
     let mut families = Families::default();
     let mut verdict = Verdict::default();
-    while let Ok(Some(line)) = reader.next_line() {
-        families.observe(&line.event);
+    while verdict.lost <= most
+        && let Ok(Some(line)) = reader.next_line()
+    {
         match &line.event {
             Event::Fault(fault) => verdict.lost += u64::from(fault.loses_line()),
             // Any text may stand in a comment.
             Event::Comment(_) => {}
             _ => verdict.understood += 1,
         }
-        verdict.only_openmetrics |= match &line.event {
+        if verdict.only_openmetrics || dialect != Dialect::OpenMetrics {
+            continue;
+        }
+        families.observe(&line.event);
+        verdict.only_openmetrics = match &line.event {
             Event::Eof | Event::Unit { .. } => true,
+            Event::Sample(sample) if sample.exemplar.is_some() => true,
             Event::Sample(sample) => {
-                let part = families.of(&sample.name.bytes()).map(|m| m.part);
-                sample.exemplar.is_some() || part == Some(Part::Total)
+                let name = sample.name.bytes();
+                name.ends_with(b"_total") && families.of(&name).is_some_and(|m| m.part == Part::Total)
             }
             _ => false,
         };
