@@ -207,7 +207,7 @@ fn metadata_of(source: &Source, series: &MergedSeries) -> Option<[String; 3]> {
             source.datasets.get(*dataset)?.dataset.series.get(*position)?.record.metadata.clone()
         }
         Member::Dumps { dumps, position, .. } => {
-            source.dumps.get(*dumps)?.dumps.series.get(*position)?.metadata.clone()
+            source.dumps.get(*dumps)?.dumps.series.get(*position)?.metadata.as_deref().cloned()
         }
         Member::Block { .. } => None,
     })

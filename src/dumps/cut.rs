@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
 
+use super::ids::Ids;
+
 /// What was seen of a target at one time.
 pub(super) struct Moment<'a> {
     /// Its series, in the order of the lines.
-    pub(super) ids: Cow<'a, [u32]>,
+    pub(super) ids: Cow<'a, Ids>,
     /// Nothing is known to be lost, so that others may be measured by it.
     pub(super) whole: bool,
     /// It says itself where it ends, or why it lacks what was there before: its target began anew.
@@ -50,7 +52,8 @@ pub(super) fn cut_at_a_line(moments: &[Moment<'_>]) -> Vec<(usize, usize)> {
             last = Some(at);
             continue;
         }
-        let ids = |at: Option<usize>| at.and_then(|at| sound.get(at)).map_or(&[][..], |m| &m.ids);
+        let nothing = Ids::default();
+        let ids = |at: Option<usize>| at.and_then(|at| sound.get(at)).map_or(&nothing, |m| &m.ids);
         let all = missing_at_the_end(ids(last), ids(Some(at)), ids(after.get(at).copied().flatten()));
         cut.push((position, lacks.max(all)));
     }
@@ -59,20 +62,20 @@ pub(super) fn cut_at_a_line(moments: &[Moment<'_>]) -> Vec<(usize, usize)> {
 
 /// How many series `before` and `after` have that `cut` lacks, if all of these stand behind all that it has; 0 otherwise. Where
 /// it ends with a series that they do not have, it went on in its own way, and was not cut.
-fn missing_at_the_end(before: &[u32], cut: &[u32], after: &[u32]) -> usize {
+fn missing_at_the_end(before: &Ids, cut: &Ids, after: &Ids) -> usize {
     if before == cut || after == cut {
         return 0;
     }
-    let here: HashSet<u32> = cut.iter().copied().collect();
-    let earlier: HashSet<u32> = before.iter().copied().collect();
-    let lacking: HashSet<u32> = after.iter().copied().filter(|id| earlier.contains(id) && !here.contains(id)).collect();
+    let here: HashSet<u32> = cut.iter().collect();
+    let earlier: HashSet<u32> = before.iter().collect();
+    let lacking: HashSet<u32> = after.iter().filter(|id| earlier.contains(id) && !here.contains(id)).collect();
     if lacking.is_empty() {
         return 0;
     }
-    let is_known = cut.last().is_none_or(|last| earlier.contains(last) && after.contains(last));
-    let ends_with_them = |all: &[u32]| {
-        let first = all.iter().position(|id| lacking.contains(id)).unwrap_or(all.len());
-        !all.iter().skip(first).any(|id| here.contains(id))
+    let is_known = cut.last().is_none_or(|last| earlier.contains(&last) && after.iter().any(|id| id == last));
+    let ends_with_them = |all: &Ids| {
+        let mut from_the_first = all.iter().skip_while(|id| !lacking.contains(id));
+        !from_the_first.any(|id| here.contains(&id))
     };
     if is_known && ends_with_them(before) && ends_with_them(after) { lacking.len() } else { 0 }
 }
@@ -81,8 +84,8 @@ fn missing_at_the_end(before: &[u32], cut: &[u32], after: &[u32]) -> usize {
 mod tests {
     use super::*;
 
-    fn moment(ids: &[u32]) -> Moment<'_> {
-        Moment { ids: Cow::Borrowed(ids), whole: true, closed: false }
+    fn moment(ids: &[u32]) -> Moment<'static> {
+        Moment { ids: Cow::Owned(ids.iter().copied().collect()), whole: true, closed: false }
     }
 
     fn found(moments: &[&[u32]]) -> Vec<(usize, usize)> {

@@ -1,16 +1,19 @@
 //! Files into series: scrapes of a target in the order of time, with what a server adds between them.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use rayon::prelude::*;
+
+use super::building::Building;
 use super::cut::{Moment, cut_at_a_line};
-use super::read::{Contents, Oddity, Scrape};
+use super::ids::Ids;
+use super::read::{Bundle, Contents, Oddity, Scrape};
 use super::{DumpSeries, TimeRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, METRIC_NAME, printable};
-use crate::loss::{Conflict, Ledger, Loss, counted_noun};
-use crate::sample::{STALE_NAN_BITS, Samples};
+use crate::loss::{Ledger, Loss, counted_noun};
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 
 /// What tells targets apart: the labels that their files were given, and the path of the files without its time.
@@ -26,34 +29,25 @@ struct Seen {
     scrape: Scrape,
 }
 
-/// Samples of one series from one target, in strictly increasing time.
-struct Run {
-    target: usize,
-    samples: Samples,
-}
-
-/// A series on its way.
-struct Building {
-    labels: Labels,
-    metadata: Option<[String; 3]>,
-    runs: Vec<Run>,
-    /// Samples with times of their own, in the order of the files.
-    timed: Samples,
-    /// The number of the scrape that it was last seen in, counted over all targets from 1; 0 before.
-    seen: usize,
-}
-
 /// The files of a SOURCE, one after the other.
 #[derive(Default)]
 pub(super) struct Join {
     by_labels: HashMap<Labels, u32>,
     series: Vec<Building>,
-    targets: BTreeMap<TargetKey, Vec<Seen>>,
+    target_ids: BTreeMap<TargetKey, usize>,
+    /// The scrapes of each target.
+    targets: Vec<Vec<Seen>>,
     /// The first file that has it, and how many do.
     oddities: BTreeMap<Oddity, (usize, usize)>,
     pub(super) ledger: Ledger,
     pub(super) depends_on_release: bool,
     pub(super) evaluated: bool,
+}
+
+/// Where series and targets of a bundle are among those of all files.
+pub(super) struct Places {
+    series: Vec<u32>,
+    targets: Vec<usize>,
 }
 
 /// What joining has to know.
@@ -68,35 +62,47 @@ pub(super) struct Rules<'a> {
 }
 
 impl Join {
-    /// Takes the contents of the file at position `file`, whose target is `key`.
-    pub(super) fn add(&mut self, file: usize, key: TargetKey, contents: Contents) {
-        self.depends_on_release |= contents.depends_on_release;
+    /// Takes the series of the next files.
+    pub(super) fn add_series(&mut self, bundle: Bundle) -> Places {
+        self.depends_on_release |= bundle.depends_on_release;
+        let targets: Vec<usize> = bundle.targets.into_iter().map(|key| self.target(key)).collect();
+        let mut series = Vec::with_capacity(bundle.series.len());
+        for s in bundle.series {
+            let next = self.series.len() as u32;
+            let id = *self.by_labels.entry(s.labels.clone()).or_insert(next);
+            if id == next {
+                self.series.push(Building::new(s.labels.clone()));
+            }
+            if let Some(of) = self.series.get_mut(id as usize) {
+                of.append(s, &targets);
+            }
+            series.push(id);
+        }
+        Places { series, targets }
+    }
+
+    fn target(&mut self, key: TargetKey) -> usize {
+        let next = self.targets.len();
+        let target = *self.target_ids.entry(key).or_insert(next);
+        if target == next {
+            self.targets.push(Vec::new());
+        }
+        target
+    }
+
+    /// Takes what else the file at position `file` holds, whose series and target are at these places.
+    pub(super) fn add(&mut self, file: usize, places: &Places, contents: Contents) {
         self.evaluated |= contents.evaluated;
         self.ledger.losses.extend(contents.losses);
         self.ledger.notes.extend(contents.notes);
         for oddity in contents.oddities {
             self.oddities.entry(oddity).or_insert((file, 0)).1 += 1;
         }
-        let mut ids = Vec::with_capacity(contents.series.len());
-        for mut s in contents.series {
-            let next = self.series.len() as u32;
-            let id = *self.by_labels.entry(s.labels.clone()).or_insert(next);
-            if id == next {
-                let timed = std::mem::take(&mut s.timed);
-                let runs = Vec::new();
-                self.series.push(Building { labels: s.labels, metadata: s.metadata, runs, timed, seen: 0 });
-            } else if let Some(of) = self.series.get_mut(id as usize) {
-                of.timed.append(&mut s.timed);
-                // The last file counts, as the last scrape does on a server.
-                of.metadata = s.metadata.or(of.metadata.take());
-            }
-            ids.push(id);
-        }
-        let of = self.targets.entry(key).or_default();
+        let target = places.targets.get(contents.target).copied().unwrap_or_default();
+        let Some(of) = self.targets.get_mut(target) else { return };
+        let placed = |ids: &Ids| ids.iter().filter_map(|id| places.series.get(id as usize).copied()).collect();
         for mut scrape in contents.scrapes {
-            for id in scrape.ids.iter_mut().chain(&mut scrape.order) {
-                *id = ids.get(*id as usize).copied().unwrap_or_default();
-            }
+            (scrape.ids, scrape.order) = (placed(&scrape.ids), placed(&scrape.order));
             of.push(Seen { file, scrape });
         }
     }
@@ -112,39 +118,62 @@ impl Join {
         }
         let mut up: BTreeMap<Labels, Vec<TimestampMs>> = BTreeMap::new();
         // Which file a target's samples came from, for errors.
-        let mut places: Vec<Vec<(TimestampMs, usize)>> = Vec::new();
+        let mut places: BTreeMap<usize, Vec<(TimestampMs, usize)>> = BTreeMap::new();
+        let mut seen = vec![0; self.series.len()];
         let mut next_number = 1;
-        for (target, (key, mut scrapes)) in std::mem::take(&mut self.targets).into_iter().enumerate() {
+        for (key, target) in std::mem::take(&mut self.target_ids) {
+            let mut scrapes = self.targets.get_mut(target).map(std::mem::take).unwrap_or_default();
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
-            mark_cut(&mut scrapes, &self.series, rules, &mut self.ledger);
-            places.push(scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
+            mark_cut(&mut scrapes, target, &self.series, rules, &mut self.ledger);
+            places.insert(target, scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
             if rules.assume_up {
                 // An empty file may be what a client left that reached nobody.
                 let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
                 up.entry(with_name(b"up", &key.labels)).or_default().extend(sound.map(|s| s.scrape.t_ms));
             }
             let count = scrapes.len();
-            self.follow(target, next_number, scrapes, rules)?;
+            self.follow(target, &mut seen, next_number, scrapes, rules)?;
             next_number += count + 1;
         }
         self.add_up(up);
-        let mut series = Vec::with_capacity(self.series.len());
-        for s in self.series {
-            series.push(s.finish(&places, rules, &mut self.ledger)?);
+        for s in &mut self.series {
+            if let Some([(a, first), (b, second)]) = s.overlap() {
+                let file = |target: usize, t: TimestampMs| {
+                    let of = places.get(&target)?;
+                    of.get(of.partition_point(|(at, _)| *at < t)).map(|(_, file)| *file)
+                };
+                let files = (file(a, first).unwrap_or_default(), file(b, second).unwrap_or_default());
+                return Err(twice(&s.labels, files, rules, None));
+            }
         }
-        series.retain(|s| !s.samples.is_empty());
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        let finished: Vec<(DumpSeries, Ledger)> = self.series.into_par_iter().map(Building::finish).collect();
+        let mut series = Vec::with_capacity(finished.len());
+        for (s, ledger) in finished {
+            self.ledger.absorb(ledger);
+            series.extend(Some(s).filter(|s| s.interval().is_some()));
+        }
+        series.par_sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         Ok((series, self.ledger))
     }
 
-    /// Adds the scrapes of one target, which are numbered from `first` on, and a stale marker where a series is gone.
-    fn follow(&mut self, target: usize, first: usize, scrapes: Vec<Seen>, rules: &Rules<'_>) -> Result<()> {
+    /// Goes over the scrapes of one target, which are numbered from `first` on, and ends a series where it is gone. `seen` has the
+    /// number of the scrape that each series was last seen in, counted over all targets from 1; 0 before.
+    fn follow(
+        &mut self,
+        target: usize,
+        seen: &mut [usize],
+        first: usize,
+        scrapes: Vec<Seen>,
+        rules: &Rules<'_>,
+    ) -> Result<()> {
         let times: Vec<TimestampMs> = scrapes.iter().map(|s| s.scrape.t_ms).collect();
         let interval = rules.interval_ms.or_else(|| spacing(&times));
+        let labels = |id: u32| self.series.get(id as usize).map(|s| s.labels.clone()).unwrap_or_default();
         let mut present: Vec<u32> = Vec::new();
         let mut last: Option<(TimestampMs, usize)> = None;
         let mut rest = scrapes.into_iter().peekable();
         let mut number = first;
+        let mut ends: Vec<(u32, TimestampMs)> = Vec::new();
         // Parts of one moment, such as two expositions behind each other, are one scrape.
         while let Some((t_ms, file)) = rest.peek().map(|s| (s.scrape.t_ms, s.file)) {
             let gap = last.map(|(t, from)| (t_ms.saturating_sub(t), from));
@@ -152,39 +181,36 @@ impl Join {
             let mut all = Vec::new();
             let mut all_whole = true;
             while let Some(part) = rest.next_if(|s| s.scrape.t_ms == t_ms) {
-                let Scrape { ids, bits, starts, whole, .. } = part.scrape;
-                for (at, (id, bits)) in ids.iter().zip(bits).enumerate() {
-                    let Some(s) = self.series.get_mut(*id as usize) else { continue };
-                    if s.seen == number {
-                        return Err(twice(&s.labels, (file, part.file), rules, Some((0, None))));
+                for id in part.scrape.ids.iter() {
+                    let Some(last_seen) = seen.get_mut(id as usize) else { continue };
+                    if *last_seen == number {
+                        return Err(twice(&labels(id), (file, part.file), rules, Some((0, None))));
                     }
                     if let Some((gap, from)) = too_close
-                        && s.seen + 1 == number
+                        && *last_seen + 1 == number
                         && from != part.file
                     {
-                        return Err(twice(&s.labels, (from, part.file), rules, Some((gap, interval))));
+                        return Err(twice(&labels(id), (from, part.file), rules, Some((gap, interval))));
                     }
-                    s.seen = number;
-                    s.push(target, t_ms, bits, starts.get(at).copied().unwrap_or(0));
+                    *last_seen = number;
+                    all.push(id);
                 }
-                all.extend(ids);
-                all_whole &= whole;
+                all_whole &= part.scrape.whole;
             }
             last = Some((t_ms, file));
             let mut gone = present;
-            gone.retain(|id| self.series.get(*id as usize).is_some_and(|s| s.seen != number));
+            gone.retain(|id| seen.get(*id as usize).is_some_and(|seen| *seen != number));
             present = all;
             if all_whole {
-                for id in gone {
-                    if let Some(s) = self.series.get_mut(id as usize) {
-                        s.push(target, t_ms, STALE_NAN_BITS, 0);
-                    }
-                }
+                ends.extend(gone.into_iter().map(|id| (id, t_ms)));
             } else {
                 // What a damaged scrape does not show may have been on the lines that were lost.
                 present.append(&mut gone);
             }
             number += 1;
+        }
+        for (id, t_ms) in ends {
+            self.series.get_mut(id as usize).into_iter().for_each(|s| s.end(target, t_ms));
         }
         Ok(())
     }
@@ -201,95 +227,51 @@ impl Join {
             }
             times.sort_unstable();
             times.dedup();
-            let bits = vec![1f64.to_bits(); times.len()];
-            let timed = Samples::new(times, bits);
-            self.series.push(Building { labels, metadata: None, runs: Vec::new(), timed, seen: 0 });
+            let mut up = Building::new(labels);
+            times.into_iter().for_each(|t_ms| up.timed.push(t_ms, 1f64.to_bits(), 0));
+            self.series.push(up);
         }
     }
 }
 
-impl Building {
-    fn push(&mut self, target: usize, t_ms: TimestampMs, bits: u64, start: i64) {
-        match self.runs.last_mut() {
-            Some(run) if run.target == target => run.samples.push_with_start(t_ms, bits, start),
-            _ => {
-                let mut samples = Samples::default();
-                samples.push_with_start(t_ms, bits, start);
-                self.runs.push(Run { target, samples });
-            }
-        }
-    }
-
-    fn finish(
-        mut self,
-        places: &[Vec<(TimestampMs, usize)>],
-        rules: &Rules<'_>,
-        ledger: &mut Ledger,
-    ) -> Result<DumpSeries> {
-        self.runs.sort_by_key(|r| r.samples.ts.first().copied());
-        for w in self.runs.windows(2) {
-            let [a, b] = w else { continue };
-            let (Some(end), Some(start)) = (a.samples.ts.last(), b.samples.ts.first()) else { continue };
-            if start <= end {
-                let file = |run: &Run, t: TimestampMs| {
-                    let of = places.get(run.target)?;
-                    of.get(of.partition_point(|(at, _)| *at < t)).map(|(_, file)| *file)
-                };
-                let first = file(a, a.samples.ts.first().copied().unwrap_or_default()).unwrap_or_default();
-                return Err(twice(&self.labels, (first, file(b, *start).unwrap_or_default()), rules, None));
-            }
-        }
-        let mut samples = Samples::default();
-        for mut run in self.runs {
-            samples.append(&mut run.samples);
-        }
-        let scraped = samples.ts.first().zip(samples.ts.last()).map(|(first, last)| Interval::new(*first, *last));
-        if !self.timed.is_empty() {
-            samples.append(&mut self.timed);
-            samples = in_order(samples, &self.labels, ledger);
-        }
-        samples.ts.shrink_to_fit();
-        samples.bits.shrink_to_fit();
-        Ok(DumpSeries { labels: self.labels, metadata: self.metadata, samples, scraped })
-    }
-}
-
-/// Whether a counter has less than when it was last seen, or the process another start: a target that began anew lacks what
-/// it has not counted yet.
-fn began_anew(scrape: &Scrape, series: &[Building], counters: &mut HashMap<u32, f64>) -> bool {
-    let mut anew = false;
-    for (id, bits) in scrape.ids.iter().zip(&scrape.bits) {
-        let Some(of) = series.get(*id as usize) else { continue };
-        let is_counter = of.metadata.as_ref().is_some_and(|[kind, ..]| kind == "counter");
-        let is_start = of.labels.get(METRIC_NAME) == b"process_start_time_seconds";
-        if is_counter || is_start {
-            let value = f64::from_bits(*bits);
-            let before = counters.insert(*id, value);
-            anew |= before.is_some_and(|before| if is_start { before != value } else { value < before });
-        }
-    }
-    anew
+/// The times at which a counter of a target has less than when it was last seen, or the process another start: a target that
+/// began anew lacks what it has not counted yet.
+fn begun_anew(target: usize, series: &[Building]) -> BTreeSet<TimestampMs> {
+    let changes = |s: &Building| {
+        let is_counter = s.metadata.as_ref().is_some_and(|m| m.first().is_some_and(|kind| kind == "counter"));
+        let is_start = s.labels.get(METRIC_NAME) == b"process_start_time_seconds";
+        let samples = s.scraped(target).filter(|_| is_counter || is_start).unwrap_or_default();
+        let is_anew = |before: f64, value: f64| if is_start { before != value } else { value < before };
+        let later = samples.iter().skip(1).zip(&samples.bits);
+        let anew = later.filter(|((_, bits), before)| is_anew(f64::from_bits(**before), f64::from_bits(*bits)));
+        anew.map(|((t_ms, _), _)| t_ms).collect::<Vec<_>>()
+    };
+    series.iter().flat_map(changes).collect()
 }
 
 /// Takes what seems to be cut at the end of a line for damaged, and adds a loss for each.
-fn mark_cut(scrapes: &mut [Seen], series: &[Building], rules: &Rules<'_>, ledger: &mut Ledger) {
-    let mut counters: HashMap<u32, f64> = HashMap::new();
-    let moments: Vec<Moment<'_>> = scrapes
+fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Rules<'_>, ledger: &mut Ledger) {
+    let mut moments: Vec<Moment<'_>> = scrapes
         .chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms)
-        .map(|parts| {
-            // In this order: all counters are looked at.
-            let restarted = parts.iter().filter(|p| began_anew(&p.scrape, series, &mut counters)).count() > 0;
-            Moment {
-                ids: match parts {
-                    [one] => Cow::Borrowed(one.scrape.lines()),
-                    parts => parts.iter().flat_map(|p| p.scrape.lines()).copied().collect(),
-                },
-                whole: parts.iter().all(|p| p.scrape.whole),
-                closed: restarted || parts.last().is_none_or(|p| p.scrape.closed),
-            }
+        .map(|parts| Moment {
+            ids: match parts {
+                [one] => Cow::Borrowed(one.scrape.lines()),
+                parts => Cow::Owned(parts.iter().flat_map(|p| p.scrape.lines().iter()).collect()),
+            },
+            whole: parts.iter().all(|p| p.scrape.whole),
+            closed: parts.last().is_none_or(|p| p.scrape.closed),
         })
         .collect();
-    let lacking: BTreeMap<usize, usize> = cut_at_a_line(&moments).into_iter().collect();
+    let mut lacking = cut_at_a_line(&moments);
+    if !lacking.is_empty() {
+        let anew = begun_anew(target, series);
+        let times = scrapes.chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms).filter_map(|parts| parts.first());
+        for (moment, seen) in moments.iter_mut().zip(times) {
+            moment.closed |= anew.contains(&seen.scrape.t_ms);
+        }
+        lacking = cut_at_a_line(&moments);
+    }
+    let lacking: BTreeMap<usize, usize> = lacking.into_iter().collect();
     let moments = scrapes.chunk_by_mut(|a, b| a.scrape.t_ms == b.scrape.t_ms).enumerate();
     for (parts, lacks) in moments.filter_map(|(at, parts)| Some((parts, *lacking.get(&at)?))) {
         let Some(last) = parts.last() else { continue };
@@ -307,27 +289,6 @@ fn mark_cut(scrapes: &mut [Seen], series: &[Building], rules: &Rules<'_>, ledger
         });
         parts.iter_mut().for_each(|p| p.scrape.whole = false);
     }
-}
-
-/// The samples in strictly increasing time. Of samples with one time the first counts, as on a server that has it already.
-fn in_order(samples: Samples, labels: &Labels, ledger: &mut Ledger) -> Samples {
-    if samples.ts.windows(2).all(|w| matches!(w, [a, b] if a < b)) {
-        return samples;
-    }
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|at| samples.ts.get(*at).copied());
-    let mut out = Samples::default();
-    for at in order {
-        let (Some(t_ms), Some(bits)) = (samples.ts.get(at), samples.bits.get(at)) else { continue };
-        if out.ts.last() != Some(t_ms) {
-            out.push_with_start(*t_ms, *bits, samples.start(at));
-        } else if out.bits.last() == Some(bits) {
-            ledger.duplicates += 1;
-        } else {
-            ledger.conflicts.push(Conflict { series: labels.clone(), t_ms: *t_ms });
-        }
-    }
-    out
 }
 
 /// The spacing of times: the one that nine in ten neighbours do not exceed, so that neither moments that were saved several

@@ -2,24 +2,30 @@
 //!
 //! ```text
 //! file (which files, compression, form) -> read (lines into scrapes and timed samples) -> join (targets, stale markers, series)
-//!   name, manifest (when)  rules (which labels)                                             cut (at the end of a line)
+//!   name, manifest (when)  rules (which labels)     texts (series by their lines)           cut (at the end of a line)
+//!                                                       building, packed, ids (what is held)
 //! ```
 //!
-//! The text streams; the series and their samples are held as columns, 16 bytes a sample and 24 where counting starts are known.
-//! While files are read, twelve more bytes a sample are in use. Files are read on all threads and joined in the order of their paths.
+//! The text streams; the series and their samples are held as XOR chunks, about two bytes a sample. Files are read on all
+//! threads, in bundles that lie beside each other, and joined in the order of their paths.
 
 #![deny(clippy::indexing_slicing)]
 
+mod building;
 mod cut;
 mod file;
+mod ids;
 mod join;
 mod manifest;
 mod name;
+mod packed;
 mod read;
 mod rules;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -34,16 +40,18 @@ use crate::version::PromVersion;
 
 use join::{Join, Rules, TargetKey};
 use name::{NameTime, time_in};
-use read::{Contents, Context};
+use packed::Chunks;
+use read::{Bundle, Contents, Context};
 
 pub use file::{Content, Found, Opened, Packing, files, open};
 pub use manifest::MANIFEST;
 pub use rules::{Glob, LabelRules};
 
-/// Files that are read before their contents are joined.
-const BATCH: usize = 64;
-/// Samples in one piece of a series, as in a chunk.
-const PIECE: usize = 120;
+/// Files in one bundle, which one thread reads: many enough that what their lines have in common is worked out once, few and
+/// small enough that there are bundles for all threads.
+const BUNDLE_FILES: usize = 64;
+/// Bytes of files in one bundle, as they lie there, unless one file alone has more.
+const BUNDLE_BYTES: u64 = 16 << 20;
 
 const UNDATABLE: &str = "say when with a time in the file's name, a manifest.json beside the files, a line `# scrape <time>`, --time-from mtime, or --time-from and one time for all; --include GLOB leaves out what is no dump";
 
@@ -137,18 +145,32 @@ pub struct DumpSeries {
     /// The identity.
     pub labels: Labels,
     /// Type, unit and help, of the last file that has them.
-    pub metadata: Option<[String; 3]>,
+    pub metadata: Option<Arc<[String; 3]>>,
     /// Its samples in strictly increasing time, stale markers included.
-    pub samples: Samples,
+    chunks: Chunks,
     /// From the first to the last scrape that says something about it; `None` where all samples have times of their own.
     pub scraped: Option<Interval>,
 }
 
 impl DumpSeries {
+    /// The samples inside `range`, both ends included, in strictly increasing time, stale markers included.
+    pub fn samples(&self, range: Interval) -> Samples {
+        self.chunks.inside(range)
+    }
+
+    /// No fewer samples than there are inside `range`, without reading any.
+    pub fn at_most(&self, range: Interval) -> u64 {
+        self.chunks.at_most(range) as u64
+    }
+
+    /// From the first to the last sample, both included.
+    pub fn interval(&self) -> Option<Interval> {
+        self.chunks.times()
+    }
+
     /// The times that it covers, in pieces of at most 120 samples.
     pub fn pieces(&self) -> Vec<Interval> {
-        let ends = |part: &[i64]| Some(Interval::new(*part.first()?, *part.last()?));
-        self.samples.ts.chunks(PIECE).filter_map(ends).collect()
+        self.chunks.pieces().collect()
     }
 }
 
@@ -244,6 +266,17 @@ impl Dumps {
     /// Errs where a time cannot be told, where a series stands twice at one moment, and where nothing is a dump. What is not
     /// understood is a loss.
     pub fn open(root: &Path, options: &DumpOptions, release: PromVersion, limits: &Limits) -> Result<Dumps> {
+        Dumps::open_in_bundles(root, options, release, limits, BUNDLE_FILES)
+    }
+
+    /// The same, with at most so many files in a bundle, which changes nothing but the time.
+    fn open_in_bundles(
+        root: &Path,
+        options: &DumpOptions,
+        release: PromVersion,
+        limits: &Limits,
+        most: usize,
+    ) -> Result<Dumps> {
         let found = files(root)?;
         let dating = Dating::new(&found, options)?;
         let include = |f: &Found| options.include.as_ref().is_none_or(|glob| glob.matches(&f.rel));
@@ -257,18 +290,29 @@ impl Dumps {
         let names: Vec<String> = candidates.iter().map(|f| f.rel.clone()).collect();
         let mut join = Join::default();
         let mut files = Vec::new();
-        for (batch, found) in candidates.chunks(BATCH).enumerate() {
-            let read = |f: &Found| read_file(f, &dating, options, release, limits);
-            let read: Vec<Result<Outcome>> = found.par_iter().map(read).collect();
-            for (at, outcome) in read.into_iter().enumerate() {
-                match outcome? {
-                    Outcome::Dump(file, key, contents) => {
-                        files.push(file);
-                        join.add(batch * BATCH + at, key, contents);
+        let mut position = 0;
+        for bundles in bundles(&candidates, most).chunks(2 * rayon::current_num_threads()) {
+            let read = |found: &&[Found]| {
+                let mut bundle = Bundle::default();
+                let read = |f| read_file(f, &dating, options, release, limits, &mut bundle);
+                found.iter().map(read).collect::<Result<Vec<Outcome>>>().map(|outcomes| (outcomes, bundle))
+            };
+            // Of several errors the first in the order of paths counts.
+            let read: Vec<Result<(Vec<Outcome>, Bundle)>> = bundles.par_iter().map(read).collect();
+            for read in read {
+                let (outcomes, bundle) = read?;
+                let places = join.add_series(bundle);
+                for outcome in outcomes {
+                    match outcome {
+                        Outcome::Dump(file, contents) => {
+                            files.push(file);
+                            join.add(position, &places, contents);
+                        }
+                        Outcome::Lost(loss) => join.ledger.losses.push(loss),
+                        Outcome::Other(note) => join.ledger.notes.push(note),
+                        Outcome::Known => {}
                     }
-                    Outcome::Lost(loss) => join.ledger.losses.push(loss),
-                    Outcome::Other(note) => join.ledger.notes.push(note),
-                    Outcome::Known => {}
+                    position += 1;
                 }
             }
         }
@@ -334,8 +378,7 @@ impl Dumps {
 
     /// The times of all samples.
     pub fn interval(&self) -> Option<Interval> {
-        let ends = |s: &DumpSeries| Some(Interval::new(*s.samples.ts.first()?, *s.samples.ts.last()?));
-        self.series.iter().filter_map(ends).reduce(Interval::hull)
+        self.series.iter().filter_map(DumpSeries::interval).reduce(Interval::hull)
     }
 }
 
@@ -361,7 +404,7 @@ pub fn check_apart(parts: &[(String, &Dumps)]) -> Result<()> {
 
 /// What became of one file.
 enum Outcome {
-    Dump(DumpFile, TargetKey, Contents),
+    Dump(DumpFile, Contents),
     /// It should have been a dump and is none.
     Lost(Loss),
     /// It is something else.
@@ -400,17 +443,18 @@ fn read_file(
     options: &DumpOptions,
     release: PromVersion,
     limits: &Limits,
+    bundle: &mut Bundle,
 ) -> Result<Outcome> {
     let opened = open(&found.path, limits.max_zstd_window)?;
     let (time, time_from) = match dating.time_of(found)? {
         Ok((time, rule)) => (Ok(time), Some(rule.name())),
         Err(why) => (Err(why), None),
     };
-    let labels = dating.labels_of(found, options);
+    let target = TargetKey { labels: dating.labels_of(found, options), stream: stream(&found.rel) };
     let context = Context {
         rel: &found.rel,
         time: time.as_ref().map(|t| *t).map_err(String::as_str),
-        target: &labels,
+        target: &target,
         release,
         answers: options.answers,
     };
@@ -418,7 +462,7 @@ fn read_file(
     let (form, mut contents) = match opened.content {
         Content::Empty if is_part => return Ok(Outcome::Known),
         Content::Dump(sniffed) => {
-            (form_name(sniffed), read::read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
+            (form_name(sniffed), bundle.read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
         }
         Content::Empty if is_answer_name(&found.rel) => return Ok(lost_answer(found, "the file is empty")),
         Content::Other(what) if is_answer_name(&found.rel) => {
@@ -428,7 +472,7 @@ fn read_file(
         Content::Json => {
             return Ok(Outcome::Other(format!("{}: JSON that is no answer with samples; left out", found.rel)));
         }
-        Content::Empty if dating.looks_like_a_dump(found) => ("empty", read::empty(&context)),
+        Content::Empty if dating.looks_like_a_dump(found) => ("empty", bundle.empty(&context)),
         Content::Empty => return Ok(Outcome::Other(format!("{}: the file is empty; left out", found.rel))),
         Content::Other(what) if dating.looks_like_a_dump(found) => {
             let detail = format!("a dump was expected by the file's name, and this is {what}");
@@ -448,11 +492,27 @@ fn read_file(
         form,
         time_ms: time.ok(),
         time_from,
-        labels: labels.clone(),
+        labels: target.labels,
         scrapes: contents.scrapes.len() as u64,
-        samples: contents.samples(),
+        samples: contents.samples,
     };
-    Ok(Outcome::Dump(file, TargetKey { labels, stream: stream(&found.rel) }, contents))
+    Ok(Outcome::Dump(file, contents))
+}
+
+/// Files that lie beside each other, so that they are likely to be of one target.
+fn bundles(mut files: &[Found], most: usize) -> Vec<&[Found]> {
+    let mut bundles = Vec::new();
+    while !files.is_empty() {
+        let sums = files.iter().take(most).scan(0u64, |sum, f| {
+            *sum = sum.saturating_add(f.bytes);
+            Some(*sum)
+        });
+        let count = sums.take_while(|sum| *sum <= BUNDLE_BYTES).count().max(1);
+        let (bundle, rest) = files.split_at(count);
+        bundles.push(bundle);
+        files = rest;
+    }
+    bundles
 }
 
 /// A file of which nothing is used.
@@ -599,7 +659,80 @@ fn tell_times(files: &[DumpFile], ledger: &mut Ledger) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::sample::STALE_NAN_BITS;
+    use crate::version::{NEWEST, OLDEST};
+
+    /// Lines of dumps, and of what is none.
+    fn line() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            Just("a_total"),
+            Just("a_created"),
+            Just("a_bucket"),
+            Just("b"),
+            Just("process_start_time_seconds")
+        ];
+        let labels = prop_oneof![
+            Just(""),
+            Just("{}"),
+            Just("{c=\"1\"}"),
+            Just("{ c=\"1\" }"),
+            Just("{le=\"1\"}"),
+            Just("{instance=\"x\"}")
+        ];
+        let behind = prop_oneof![
+            12 => Just(""), 1 => Just(" 1763553600000"), 1 => Just(" 1763553605000"), 1 => Just(" 1763553605.5")
+        ];
+        let sample = (name.clone(), labels, 0u8..4, behind).prop_map(|(n, l, v, b)| format!("{n}{l} {v}{b}\n"));
+        let kind = prop_oneof![Just("counter"), Just("histogram"), Just("summary"), Just("gauge")];
+        let family = (prop_oneof![Just("a"), Just("a_total"), Just("b")], kind, 0u8..2);
+        let family = family.prop_map(|(n, t, help)| format!("# HELP {n} Help {help}.\n# TYPE {n} {t}\n"));
+        let odd = prop_oneof![
+            Just("# EOF\n"),
+            Just("# scrape 1763553607\n"),
+            Just("{{\n"),
+            Just("# comment\n"),
+            Just("b{c=\"1\"} 1 # {d=\"e\"} 1\n")
+        ];
+        prop_oneof![20 => sample, 4 => family, 1 => odd.prop_map(str::to_owned)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn bundles_change_nothing_and_every_sample_is_somewhere(
+            files in proptest::collection::vec((0i64..8, 0u8..3, any::<bool>(), proptest::collection::vec(line(), 0..8)), 1..8),
+            telling in any::<bool>(),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            for (at, target, openmetrics, lines) in files {
+                let text = lines.concat() + if openmetrics { "# EOF\n" } else { "" };
+                let ending = if openmetrics { "om" } else { "prom" };
+                std::fs::write(dir.path().join(format!("t{target}_{}.{ending}", 1_763_553_600 + 15 * at)), text).unwrap();
+            }
+            let mut options = DumpOptions::default();
+            if telling {
+                options.labels.add_from_path("^(?P<instance>t.)_").unwrap();
+            }
+            for release in [OLDEST, NEWEST] {
+                let open = |most| Dumps::open_in_bundles(dir.path(), &options, release, &Limits::default(), most);
+                let one_by_one = open(1);
+                prop_assert_eq!(format!("{:?}", open(3)), format!("{one_by_one:?}"));
+                prop_assert_eq!(format!("{:?}", open(BUNDLE_FILES)), format!("{one_by_one:?}"));
+                let Ok(dumps) = one_by_one else { continue };
+                let mut used = dumps.opening.duplicates + dumps.opening.conflicts.len() as u64;
+                for s in &dumps.series {
+                    let samples = s.samples(Interval::ALL);
+                    prop_assert!(samples.ts.is_sorted_by(|a, b| a < b));
+                    used += samples.bits.iter().filter(|bits| **bits != STALE_NAN_BITS).count() as u64;
+                }
+                prop_assert_eq!(used, dumps.files.iter().map(|f| f.samples).sum::<u64>());
+            }
+        }
+    }
 
     #[test]
     fn dumps_of_one_target_differ_in_the_time_of_their_names() {

@@ -1,16 +1,21 @@
-//! One file: its lines become scrapes, at the file's time or at that of a `# scrape` line, and samples with times of their own.
+//! Files, one after the other: their lines become scrapes, at the file's time or at that of a `# scrape` line, and samples with
+//! times of their own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
+use std::sync::Arc;
 
 use super::Answers;
+use super::building::Building;
 use super::file::Opened;
+use super::ids::Ids;
+use super::join::TargetKey;
+use super::texts::Texts;
 use crate::error::{Error, ErrorKind, Result, plain_io};
 use crate::labels::{Label, Labels, METRIC_NAME};
 use crate::loss::Loss;
-use crate::sample::Samples;
 use crate::scrape::{
-    AnswerSeries, Dialect, Event, Families, Fault, FaultKind, Form, MetricType, Part, Reader, Sample, Sniffed,
+    AnswerSeries, Dialect, Event, Families, Family, Fault, FaultKind, Form, MetricType, Part, Reader, Sample, Sniffed,
     read_answer,
 };
 use crate::time::{Interval, TimestampMs};
@@ -19,68 +24,44 @@ use crate::version::{NEWEST, OLDEST, PromVersion};
 /// Losses of one file that are listed one by one; further ones are counted.
 const MOST_LOSSES: usize = 1000;
 
+/// What decides beside the bytes of a line which labels are stored: whose bounds a release writes in its own way.
+const NO_BOUNDS: u8 = 0;
+const BOUNDS_OF_HISTOGRAMS: u8 = 1;
+const BOUNDS_OF_SUMMARIES: u8 = 2;
+
 /// What is known about a file before it is read.
 pub(super) struct Context<'a> {
     /// Its path, for losses and errors.
     pub(super) rel: &'a str,
     /// When it was made, or why nothing tells.
     pub(super) time: Result<TimestampMs, &'a str>,
-    /// The labels of its target.
-    pub(super) target: &'a Labels,
+    /// Its target.
+    pub(super) target: &'a TargetKey,
     pub(super) release: PromVersion,
     pub(super) answers: Answers,
-}
-
-/// A series of a file.
-#[derive(Debug)]
-pub(super) struct FileSeries {
-    pub(super) labels: Labels,
-    /// Type, unit and help.
-    pub(super) metadata: Option<[String; 3]>,
-    /// Samples with a time of their own, in the order of the file.
-    pub(super) timed: Samples,
-    /// The family and labels that a `_created` sample shares with it, and whether it is that sample.
-    group: Option<(usize, bool)>,
-    /// The scrape that it was last seen in.
-    seen: Option<u32>,
-    /// Native histograms that are not read.
-    histograms: u64,
-    histogram_times: Option<Interval>,
 }
 
 /// What was seen at one time.
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub(super) t_ms: TimestampMs,
-    /// Positions in [`Contents::series`].
-    pub(super) ids: Vec<u32>,
-    /// As many.
-    pub(super) bits: Vec<u64>,
-    /// As many, or none at all.
-    pub(super) starts: Vec<i64>,
+    /// The series whose samples are of this time, in the order of their lines.
+    pub(super) ids: Ids,
     /// Whether nothing of it was lost, so that what is not there was not exposed.
     pub(super) whole: bool,
     /// Whether it says where it ends, or is empty; else it may have been cut at the end of a line.
     pub(super) closed: bool,
-    /// The series of its lines one after the other, where some of them have times of their own and so are not in `ids`.
-    pub(super) order: Vec<u32>,
+    /// The series of all lines, where some of them have times of their own and so are not in `ids`.
+    pub(super) order: Ids,
 }
 
 impl Scrape {
     fn at(t_ms: TimestampMs) -> Scrape {
-        Scrape {
-            t_ms,
-            ids: Vec::new(),
-            bits: Vec::new(),
-            starts: Vec::new(),
-            whole: true,
-            closed: false,
-            order: Vec::new(),
-        }
+        Scrape { t_ms, ids: Ids::default(), whole: true, closed: false, order: Ids::default() }
     }
 
     /// The series of its lines, one after the other.
-    pub(super) fn lines(&self) -> &[u32] {
+    pub(super) fn lines(&self) -> &Ids {
         if self.order.is_empty() { &self.ids } else { &self.order }
     }
 }
@@ -104,48 +85,176 @@ impl Oddity {
     }
 }
 
-/// A file as it was read.
+/// What a file holds beside its series.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    pub(super) series: Vec<FileSeries>,
+    /// Position of its target in [`Bundle::targets`].
+    pub(super) target: usize,
     pub(super) scrapes: Vec<Scrape>,
     pub(super) losses: Vec<Loss>,
     pub(super) notes: Vec<String>,
     /// What is told once for all files that have it.
     pub(super) oddities: Vec<Oddity>,
-    /// Whether another release stores other labels.
-    pub(super) depends_on_release: bool,
+    /// Float samples.
+    pub(super) samples: u64,
     /// Whether its samples are what a server evaluated, each repeated for up to 5 minutes.
     pub(super) evaluated: bool,
 }
 
-impl Contents {
-    /// Float samples.
-    pub(super) fn samples(&self) -> u64 {
-        let scraped: usize = self.scrapes.iter().map(|s| s.ids.len()).sum();
-        let timed: usize = self.series.iter().map(|s| s.timed.len()).sum();
-        (scraped + timed) as u64
+/// Files that are read one after the other, and their series. Nearly every line of a scrape stands in the one before it too, so
+/// what its labels mean is worked out once.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    pub(super) targets: Vec<TargetKey>,
+    pub(super) series: Vec<Building>,
+    /// Whether another release stores other labels.
+    pub(super) depends_on_release: bool,
+    /// As many as there are series.
+    marks: Vec<Mark>,
+    by_labels: HashMap<Labels, u32>,
+    /// By the labels of targets, and by dialect, which has its own escapes.
+    texts: Vec<((Labels, Dialect), Texts)>,
+    groups: Groups,
+    /// Expositions so far, where those at a file's own time are one.
+    expositions: u32,
+}
+
+/// Where a series was last seen.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    /// The number of the exposition, counted from 1.
+    exposition: u32,
+    /// The number of the file, which is that of the exposition at its own time.
+    file: u32,
+    /// The group of the series, and whether it is the one that says when counting started.
+    group: Option<(u32, bool)>,
+}
+
+/// Families and labels that a series shares with its `_created` sample.
+#[derive(Debug, Default)]
+struct Groups {
+    by_name: HashMap<(Vec<u8>, Labels), u32>,
+    /// The families.
+    names: Vec<Vec<u8>>,
+}
+
+impl Groups {
+    fn of(&mut self, family: &[u8], labels: &Labels) -> u32 {
+        let shared = labels.filtered(|n| n != METRIC_NAME && n != b"le" && n != b"quantile");
+        let next = self.names.len() as u32;
+        let group = *self.by_name.entry((family.to_vec(), shared)).or_insert(next);
+        if group == next {
+            self.names.push(family.to_vec());
+        }
+        group
     }
 }
 
-/// Reads a file whose form is known. Errs where it means several things: a time that nothing tells, a series that is repeated.
-pub(super) fn read(opened: Opened, sniffed: Sniffed, context: &Context<'_>) -> Result<Contents> {
-    match sniffed.form {
-        Form::Text(dialect) => TextReader::new(context, dialect).read(opened.bytes, sniffed.crlf),
-        _ => Ok(answer(opened.bytes, context)),
+impl Bundle {
+    /// Reads a file whose form is known. Errs where it means several things: a time that nothing tells, a series that is
+    /// repeated.
+    pub(super) fn read(&mut self, opened: Opened, sniffed: Sniffed, context: &Context<'_>) -> Result<Contents> {
+        let target = self.target(context.target);
+        match sniffed.form {
+            Form::Text(dialect) => TextReader::new(self, context, target, dialect).read(opened.bytes, sniffed.crlf),
+            _ => Ok(self.answer(opened.bytes, context, target)),
+        }
     }
-}
 
-/// An empty file: a scrape in which nothing was exposed, if its time is known.
-pub(super) fn empty(context: &Context<'_>) -> Contents {
-    let note = format!(
-        "{}: the file is empty; the series of its target end there, as behind a scrape that gave nothing",
-        context.rel
-    );
-    Contents {
-        scrapes: context.time.ok().map(|t| Scrape { closed: true, ..Scrape::at(t) }).into_iter().collect(),
-        notes: vec![note],
-        ..Contents::default()
+    /// An empty file: a scrape in which nothing was exposed, if its time is known.
+    pub(super) fn empty(&mut self, context: &Context<'_>) -> Contents {
+        let note = format!(
+            "{}: the file is empty; the series of its target end there, as behind a scrape that gave nothing",
+            context.rel
+        );
+        Contents {
+            target: self.target(context.target),
+            scrapes: context.time.ok().map(|t| Scrape { closed: true, ..Scrape::at(t) }).into_iter().collect(),
+            notes: vec![note],
+            ..Contents::default()
+        }
+    }
+
+    fn target(&mut self, key: &TargetKey) -> usize {
+        let found = self.targets.iter().position(|t| t == key);
+        found.unwrap_or_else(|| {
+            self.targets.push(key.clone());
+            self.targets.len() - 1
+        })
+    }
+
+    /// The position of the series with these labels.
+    fn id(&mut self, labels: Labels) -> u32 {
+        let next = self.series.len() as u32;
+        let id = *self.by_labels.entry(labels.clone()).or_insert(next);
+        if id == next {
+            self.series.push(Building::new(labels));
+            self.marks.push(Mark::default());
+        }
+        id
+    }
+
+    fn next_exposition(&mut self) -> u32 {
+        self.expositions += 1;
+        self.expositions
+    }
+
+    /// A saved answer of the query API.
+    fn answer(&mut self, bytes: impl Read, context: &Context<'_>, target: usize) -> Contents {
+        let mut all: Vec<AnswerSeries> = Vec::new();
+        let summary = read_answer(bytes, |s| all.push(s));
+        let mut contents = Contents { target, ..Contents::default() };
+        match &summary {
+            Ok(summary) => {
+                if summary.status != "success" {
+                    let why = summary.error.clone().unwrap_or_else(|| format!("its status is `{}`", summary.status));
+                    let detail = format!("the server answered with an error: {why}");
+                    contents.losses.push(loss(context.rel, None, ErrorKind::Missing, detail));
+                }
+                let warnings = summary.warnings.iter().map(|w| format!("{}: the server warned: {w}", context.rel));
+                contents.notes.extend(warnings);
+            }
+            Err(fault) => {
+                let detail = format!("{fault}; the series before it are used");
+                contents.losses.push(loss(context.rel, None, ErrorKind::Malformed, detail));
+            }
+        }
+        if all.is_empty() && summary.as_ref().is_ok_and(|s| s.status == "success") {
+            contents.notes.push(format!("{}: the answer is empty: nothing matched what was asked", context.rel));
+            return contents;
+        }
+        let is_vector = summary.as_ref().is_ok_and(|s| s.result_type == "vector");
+        contents.evaluated = match context.answers {
+            Answers::Raw => false,
+            Answers::Evaluated => true,
+            Answers::Auto => is_vector || is_on_one_grid(&all),
+        };
+        if contents.evaluated {
+            contents.notes.push(format!(
+                "{}: these look like evaluations at even steps (query_range), each sample repeated for up to 5 minutes, so nothing here says what was scraped and coverage is unknown; --answers raw if they are raw samples",
+                context.rel
+            ));
+        }
+        for AnswerSeries { labels, samples, histograms_ms } in all {
+            let labels = completed(&labels, &context.target.labels);
+            if let (Some(first), Some(last)) = (histograms_ms.iter().min(), histograms_ms.iter().max()) {
+                contents.losses.push(Loss {
+                    series: Some(labels.clone()),
+                    interval: Some(Interval::new(*first, *last)),
+                    samples: Some(histograms_ms.len() as u64),
+                    ..loss(
+                        context.rel,
+                        None,
+                        ErrorKind::Unsupported,
+                        "native histograms in answers are not read".to_owned(),
+                    )
+                });
+            }
+            contents.samples += samples.len() as u64;
+            let id = self.id(labels);
+            self.series.get_mut(id as usize).into_iter().for_each(|s| s.timed.extend(&samples));
+        }
+        contents
     }
 }
 
@@ -156,30 +265,53 @@ fn loss(rel: &str, offset: Option<u64>, kind: ErrorKind, detail: String) -> Loss
 
 /// The lines of a file on their way into series.
 struct TextReader<'a> {
+    bundle: &'a mut Bundle,
     context: &'a Context<'a>,
     dialect: Dialect,
     contents: Contents,
-    /// By the bytes of name and labels as they stand in a line, and the last type before it.
-    by_text: HashMap<Vec<u8>, u32>,
-    by_labels: HashMap<Labels, u32>,
-    key: Vec<u8>,
+    /// Position in [`Bundle::texts`].
+    texts: usize,
     families: Families,
-    groups: HashMap<(Vec<u8>, Labels), usize>,
+    /// Counts up with the lines that describe families.
+    described: u64,
+    last_name: LastName,
+    /// The number of the exposition at the file's own time.
+    number: u32,
     open: Option<Exposition>,
-    /// Expositions that had an entry so far.
-    expositions: u32,
+    /// Whether there was an entry of an exposition.
+    began: bool,
     /// The time of the last `# scrape` line, until `# EOF`.
     separator: Option<TimestampMs>,
+    /// Native histograms that are not read, by series.
+    histograms: BTreeMap<u32, (u64, Option<Interval>)>,
     lost_lines: u64,
+}
+
+/// What the family of the last metric name says: series of one name stand behind each other.
+#[derive(Default)]
+struct LastName {
+    name: Vec<u8>,
+    /// [`TextReader::described`] at that time.
+    described: u64,
+    metadata: Option<Arc<[String; 3]>>,
+    /// The family and whether the name is that of its `_created` samples, where it counts.
+    counts: Option<(Vec<u8>, bool)>,
 }
 
 /// The exposition that is being read.
 struct Exposition {
-    scrape: Scrape,
+    t_ms: TimestampMs,
+    /// Its series and their values.
+    ids: Vec<u32>,
+    bits: Vec<u64>,
+    /// The series of all lines, where some have times of their own.
+    order: Vec<u32>,
+    whole: bool,
+    closed: bool,
     /// Those at the file's own time share a number, so that none may repeat a series of another.
     number: u32,
     /// Counting starts by group, in milliseconds.
-    created: HashMap<usize, i64>,
+    created: HashMap<u32, i64>,
     /// Whether it has samples with times of their own.
     timed: bool,
     /// Whether it describes families.
@@ -189,19 +321,27 @@ struct Exposition {
 }
 
 impl<'a> TextReader<'a> {
-    fn new(context: &'a Context<'a>, dialect: Dialect) -> TextReader<'a> {
+    fn new(bundle: &'a mut Bundle, context: &'a Context<'a>, target: usize, dialect: Dialect) -> TextReader<'a> {
+        let key = (&context.target.labels, dialect);
+        let texts = bundle.texts.iter().position(|((labels, dialect), _)| (labels, *dialect) == key);
+        let texts = texts.unwrap_or_else(|| {
+            bundle.texts.push(((key.0.clone(), dialect), Texts::default()));
+            bundle.texts.len() - 1
+        });
         TextReader {
+            number: bundle.next_exposition(),
+            bundle,
             context,
             dialect,
-            contents: Contents::default(),
-            by_text: HashMap::new(),
-            by_labels: HashMap::new(),
-            key: Vec::new(),
+            contents: Contents { target, ..Contents::default() },
+            texts,
             families: Families::default(),
-            groups: HashMap::new(),
+            described: 0,
+            last_name: LastName::default(),
             open: None,
-            expositions: 0,
+            began: false,
             separator: None,
+            histograms: BTreeMap::new(),
             lost_lines: 0,
         }
     }
@@ -228,6 +368,7 @@ impl<'a> TextReader<'a> {
                 Event::Sample(sample) => self.sample(sample, number)?,
                 Event::Histogram(h) => {
                     let as_sample = Sample {
+                        series: h.series,
                         name: h.name,
                         labels: h.labels,
                         bits: 0,
@@ -236,14 +377,12 @@ impl<'a> TextReader<'a> {
                         last_type: None,
                     };
                     let id = self.id(&as_sample);
-                    if let Some(s) = self.contents.series.get_mut(id as usize) {
-                        s.histograms += 1;
-                        let at = Some(Interval::new(h.timestamp_ms, h.timestamp_ms));
-                        s.histogram_times = Interval::joined(s.histogram_times, at);
-                    }
+                    let (count, times) = self.histograms.entry(id).or_default();
+                    *count += 1;
+                    *times = Interval::joined(*times, Some(Interval::new(h.timestamp_ms, h.timestamp_ms)));
                 }
                 Event::Eof => {
-                    self.open.iter_mut().for_each(|open| open.scrape.closed = true);
+                    self.open.iter_mut().for_each(|open| open.closed = true);
                     self.close();
                     self.separator = None;
                 }
@@ -257,11 +396,12 @@ impl<'a> TextReader<'a> {
                     if matches!(event, Event::Help { .. } | Event::Type { .. }) && self.is_exposition() {
                         self.exposition().described = true;
                     }
+                    self.described += 1;
                     self.families.observe(event);
                 }
             }
         }
-        if self.expositions == 0 {
+        if !self.began {
             // Comments alone, or `# EOF`, are a scrape that gave nothing.
             self.exposition();
         }
@@ -269,26 +409,25 @@ impl<'a> TextReader<'a> {
         if crlf {
             self.contents.oddities.push(Oddity::CrLf);
         }
-        if self.contents.samples() == 0 && self.contents.losses.is_empty() && self.is_exposition() {
+        if self.contents.samples == 0 && self.contents.losses.is_empty() && self.is_exposition() {
             self.contents.oddities.push(Oddity::NoSample);
         }
-        self.finish()
+        Ok(self.finish())
     }
 
     fn sample(&mut self, sample: &Sample<'_>, line: u64) -> Result<()> {
         let id = self.id(sample);
-        let timestamp = sample.timestamp_ms;
-        if let Some(t_ms) = timestamp {
+        self.contents.samples += 1;
+        if let Some(t_ms) = sample.timestamp_ms {
             let (is_exposition, exposition) = (self.is_exposition(), self.exposition());
             if !std::mem::replace(&mut exposition.timed, true) {
-                exposition.scrape.order.clone_from(&exposition.scrape.ids);
+                exposition.order.clone_from(&exposition.ids);
             }
-            if is_exposition && exposition.scrape.order.last() != Some(&id) {
-                exposition.scrape.order.push(id);
+            if is_exposition && exposition.order.last() != Some(&id) {
+                exposition.order.push(id);
             }
-            if let Some(s) = self.contents.series.get_mut(id as usize) {
-                s.timed.push(t_ms, sample.bits);
-            }
+            let series = self.bundle.series.get_mut(id as usize);
+            series.into_iter().for_each(|s| s.timed.push(t_ms, sample.bits, 0));
             return Ok(());
         }
         if let (None, Err(why)) = (self.separator, self.context.time) {
@@ -300,20 +439,21 @@ impl<'a> TextReader<'a> {
             return Err(Error::new(ErrorKind::Ambiguous, message).hint(super::UNDATABLE));
         }
         let number = self.exposition().number;
-        let Some(series) = self.contents.series.get_mut(id as usize) else { return Ok(()) };
-        if series.seen.replace(number) == Some(number) {
-            let message = format!("line {line} repeats {} without a timestamp", series.labels);
+        let Some(mark) = self.bundle.marks.get_mut(id as usize) else { return Ok(()) };
+        if std::mem::replace(&mut mark.exposition, number) == number {
+            let labels = self.bundle.series.get(id as usize).map(|s| s.labels.to_string()).unwrap_or_default();
+            let message = format!("line {line} repeats {labels} without a timestamp");
             return Err(Error::new(ErrorKind::Ambiguous, message).hint(
                 "several expositions in one file need a line `# scrape <time>` before each; a target that prints a series twice has to be repaired, or the line removed",
             ));
         }
-        let group = series.group;
+        let group = mark.group;
         let exposition = self.exposition();
-        exposition.scrape.ids.push(id);
+        exposition.ids.push(id);
         if exposition.timed {
-            exposition.scrape.order.push(id);
+            exposition.order.push(id);
         }
-        exposition.scrape.bits.push(sample.bits);
+        exposition.bits.push(sample.bits);
         if let Some((group, true)) = group {
             // Whole milliseconds, cut as upstream cuts them.
             exposition.created.insert(group, (sample.value() * 1000.0) as i64);
@@ -324,12 +464,18 @@ impl<'a> TextReader<'a> {
     /// The exposition that is open, begun now if there is none.
     fn exposition(&mut self) -> &mut Exposition {
         let time = self.separator.or(self.context.time.ok());
-        let (separated, expositions) = (self.separator.is_some(), &mut self.expositions);
+        let separated = self.separator.is_some();
+        let (bundle, number, began) = (&mut self.bundle, self.number, &mut self.began);
         self.open.get_or_insert_with(|| {
-            *expositions += 1;
+            *began = true;
             Exposition {
-                scrape: Scrape::at(time.unwrap_or_default()),
-                number: if separated { *expositions } else { 0 },
+                t_ms: time.unwrap_or_default(),
+                ids: Vec::new(),
+                bits: Vec::new(),
+                order: Vec::new(),
+                whole: true,
+                closed: false,
+                number: if separated { bundle.next_exposition() } else { number },
                 created: HashMap::new(),
                 timed: false,
                 described: false,
@@ -340,90 +486,78 @@ impl<'a> TextReader<'a> {
 
     /// Ends the open exposition.
     fn close(&mut self) {
-        let Some(Exposition { mut scrape, created, timed, described, dated, .. }) = self.open.take() else { return };
-        scrape.closed |= scrape.ids.is_empty() && !described;
-        if scrape.ids.is_empty() && (timed || !dated || !self.is_exposition()) {
+        let Some(open) = self.open.take() else { return };
+        if open.ids.is_empty() && (open.timed || !open.dated || !self.is_exposition()) {
             return;
         }
-        if !created.is_empty() && self.dialect == Dialect::OpenMetrics {
-            let series = &self.contents.series;
-            let start = |id: &u32| {
-                let (group, is_created) = series.get(*id as usize)?.group?;
-                let start = created.get(&group).filter(|s| !is_created && **s > 0 && **s <= scrape.t_ms)?;
-                Some(*start)
+        for (id, bits) in open.ids.iter().zip(&open.bits) {
+            let group = self.bundle.marks.get(*id as usize).and_then(|m| m.group);
+            let start = match group {
+                Some((group, false)) => open.created.get(&group).copied().filter(|s| *s > 0 && *s <= open.t_ms),
+                _ => None,
             };
-            let starts: Vec<i64> = scrape.ids.iter().map(|id| start(id).unwrap_or(0)).collect();
-            if starts.iter().any(|s| *s != 0) {
-                scrape.starts = starts;
-            }
+            let series = self.bundle.series.get_mut(*id as usize);
+            series.into_iter().for_each(|s| s.push(self.contents.target, open.t_ms, *bits, start.unwrap_or(0)));
         }
-        scrape.ids.shrink_to_fit();
-        scrape.bits.shrink_to_fit();
-        self.contents.scrapes.push(scrape);
+        self.contents.scrapes.push(Scrape {
+            t_ms: open.t_ms,
+            closed: open.closed || open.ids.is_empty() && !open.described,
+            whole: open.whole,
+            ids: open.ids.into_iter().collect(),
+            order: open.order.into_iter().collect(),
+        });
     }
 
     /// The position of a sample's series.
     fn id(&mut self, sample: &Sample<'_>) -> u32 {
-        self.key.clear();
-        // These bytes are in no UTF-8, and so in no name or value.
-        self.key.extend_from_slice(sample.name.raw);
-        for (name, value) in sample.labels.iter() {
-            self.key.push(0xff);
-            self.key.extend_from_slice(name.raw);
-            self.key.push(0xfe);
-            self.key.extend_from_slice(value.raw);
-        }
-        let bounds = match sample.last_type {
-            Some(MetricType::Histogram) => 0xfd,
-            Some(MetricType::Summary) => 0xfc,
-            _ => 0xfb,
+        let kind = match sample.last_type {
+            Some(MetricType::Histogram) => BOUNDS_OF_HISTOGRAMS,
+            Some(MetricType::Summary) => BOUNDS_OF_SUMMARIES,
+            _ => NO_BOUNDS,
         };
-        self.key.push(bounds);
-        if let Some(id) = self.by_text.get(&self.key) {
-            return *id;
+        let known = self.bundle.texts.get_mut(self.texts).and_then(|(_, texts)| texts.find(sample.series, kind));
+        let id = known.unwrap_or_else(|| self.new_id(sample, kind));
+        if self.bundle.marks.get(id as usize).is_some_and(|mark| mark.file != self.number) {
+            self.describe(id, sample);
         }
-        let scraped = sample.stored_labels(self.context.release);
-        if bounds != 0xfb && !self.contents.depends_on_release {
-            self.contents.depends_on_release = sample.stored_labels(NEWEST) != sample.stored_labels(OLDEST);
-        }
-        let labels = if self.is_exposition() {
-            of_target(&scraped, self.context.target)
-        } else {
-            completed(&scraped, self.context.target)
-        };
-        let next = self.contents.series.len() as u32;
-        let id = *self.by_labels.entry(labels.clone()).or_insert(next);
-        if id == next {
-            let (metadata, group) = self.family(&sample.name.bytes(), &labels);
-            self.contents.series.push(FileSeries {
-                labels,
-                metadata,
-                timed: Samples::default(),
-                group,
-                seen: None,
-                histograms: 0,
-                histogram_times: None,
-            });
-        }
-        self.by_text.insert(self.key.clone(), id);
         id
     }
 
-    /// The metadata of a series, and the group that it shares with its `_created` sample.
-    fn family(&mut self, name: &[u8], labels: &Labels) -> (Option<[String; 3]>, Option<(usize, bool)>) {
-        let Some(of) = self.families.of(name) else { return (None, None) };
-        let text = |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-        let kind = of.family.metric_type.map_or("unknown", MetricType::name).to_owned();
-        let metadata = Some([kind, text(&of.family.unit), text(&of.family.help)]);
-        let counts =
-            matches!(of.family.metric_type, Some(MetricType::Counter | MetricType::Histogram | MetricType::Summary));
-        if !counts {
-            return (metadata, None);
+    /// The same for a sample whose text is not known yet.
+    fn new_id(&mut self, sample: &Sample<'_>, kind: u8) -> u32 {
+        let scraped = sample.stored_labels(self.context.release);
+        if kind != NO_BOUNDS && !self.bundle.depends_on_release {
+            self.bundle.depends_on_release = sample.stored_labels(NEWEST) != sample.stored_labels(OLDEST);
         }
-        let shared = labels.filtered(|n| n != METRIC_NAME && n != b"le" && n != b"quantile");
-        let next = self.groups.len();
-        let group = *self.groups.entry((of.name.to_vec(), shared)).or_insert(next);
-        (metadata, Some((group, of.part == Part::Created)))
+        let target = &self.context.target.labels;
+        let labels = if self.is_exposition() { of_target(&scraped, target) } else { completed(&scraped, target) };
+        let id = self.bundle.id(labels);
+        self.bundle.texts.get_mut(self.texts).into_iter().for_each(|(_, texts)| texts.insert(id));
+        id
+    }
+
+    /// Gives a series, where it is first seen in this file, what the file says about its family.
+    fn describe(&mut self, id: u32, sample: &Sample<'_>) {
+        let bundle = &mut *self.bundle;
+        let (series, mark) = (bundle.series.get_mut(id as usize), bundle.marks.get_mut(id as usize));
+        let (Some(series), Some(mark)) = (series, mark) else { return };
+        let name = sample.name.bytes();
+        if self.last_name.name != *name || self.last_name.described != self.described {
+            self.last_name = LastName {
+                described: self.described,
+                ..LastName::new(&name, &self.families, series.metadata.as_ref(), self.dialect)
+            };
+        }
+        mark.file = self.number;
+        mark.group = self.last_name.counts.as_ref().map(|(family, is_created)| {
+            let same = |(group, created): &(u32, bool)| {
+                created == is_created && bundle.groups.names.get(*group as usize) == Some(family)
+            };
+            mark.group.filter(same).unwrap_or_else(|| (bundle.groups.of(family, &series.labels), *is_created))
+        });
+        if self.last_name.metadata.is_some() {
+            series.metadata.clone_from(&self.last_name.metadata);
+        }
     }
 
     /// The times that a damaged line may have had: that of its exposition, where its samples have none of their own.
@@ -439,9 +573,9 @@ impl<'a> TextReader<'a> {
             _ => {}
         }
         if let Some(open) = &mut self.open {
-            open.scrape.whole = false;
+            open.whole = false;
         } else if fault.loses_line() {
-            self.exposition().scrape.whole = false;
+            self.exposition().whole = false;
         } else if let Some(last) = self.contents.scrapes.last_mut() {
             last.whole = false;
         }
@@ -460,13 +594,13 @@ impl<'a> TextReader<'a> {
     /// What a decompressor, or the system, says about the end of a file.
     fn end_of_bytes(&mut self, error: &std::io::Error, line: u64, offset: u64) {
         let detail = format!("line {line}: the rest cannot be read: {}; what stands before is used", plain_io(error));
-        self.exposition().scrape.whole = false;
+        self.exposition().whole = false;
         let kind = ErrorKind::Truncated;
         let loss = Loss { interval: self.times(), ..loss(self.context.rel, Some(offset), kind, detail) };
         self.lose(loss);
     }
 
-    fn finish(self) -> Result<Contents> {
+    fn finish(self) -> Contents {
         let mut contents = self.contents;
         if self.lost_lines > 0 {
             let interval = contents.losses.iter().map(|l| l.interval).reduce(|a, b| match (a, b) {
@@ -480,11 +614,11 @@ impl<'a> TextReader<'a> {
                 ..loss(self.context.rel, None, ErrorKind::Malformed, detail)
             });
         }
-        for s in contents.series.iter().filter(|s| s.histograms > 0) {
+        for (id, (count, times)) in self.histograms {
             contents.losses.push(Loss {
-                series: Some(s.labels.clone()),
-                interval: s.histogram_times,
-                samples: Some(s.histograms),
+                series: self.bundle.series.get(id as usize).map(|s| s.labels.clone()),
+                interval: times,
+                samples: Some(count),
                 ..loss(
                     self.context.rel,
                     None,
@@ -493,8 +627,40 @@ impl<'a> TextReader<'a> {
                 )
             });
         }
-        Ok(contents)
+        contents
     }
+}
+
+impl LastName {
+    /// `known` is used again where it says the same.
+    fn new(name: &[u8], families: &Families, known: Option<&Arc<[String; 3]>>, dialect: Dialect) -> LastName {
+        let of = families.of(name);
+        let metadata = of.map(|of| match known.filter(|known| says(known, of.family)) {
+            Some(known) => known.clone(),
+            None => {
+                let text = |bytes: &Option<Vec<u8>>| {
+                    String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned()
+                };
+                Arc::new([type_name(of.family).to_owned(), text(&of.family.unit), text(&of.family.help)])
+            }
+        });
+        let counts = |family: &Family| {
+            let types = [MetricType::Counter, MetricType::Histogram, MetricType::Summary];
+            dialect == Dialect::OpenMetrics && family.metric_type.is_some_and(|t| types.contains(&t))
+        };
+        let counts = of.filter(|of| counts(of.family)).map(|of| (of.name.to_vec(), of.part == Part::Created));
+        LastName { name: name.to_vec(), described: 0, metadata, counts }
+    }
+}
+
+fn type_name(family: &Family) -> &'static str {
+    family.metric_type.map_or("unknown", MetricType::name)
+}
+
+/// Whether type, unit and help are those of a family.
+fn says([kind, unit, help]: &[String; 3], family: &Family) -> bool {
+    let same = |text: &str, bytes: &Option<Vec<u8>>| text.as_bytes() == bytes.as_deref().unwrap_or_default();
+    kind == type_name(family) && same(unit, &family.unit) && same(help, &family.help)
 }
 
 /// The labels under which a server stores a scraped series of a target: where both have a label, the target's counts and the
@@ -522,82 +688,6 @@ fn completed(stored: &Labels, target: &Labels) -> Labels {
     Labels::normalized(stored.iter().chain(lacking).cloned().collect()).0
 }
 
-/// A saved answer of the query API.
-fn answer(bytes: impl Read, context: &Context<'_>) -> Contents {
-    let mut all: Vec<AnswerSeries> = Vec::new();
-    let summary = read_answer(bytes, |s| all.push(s));
-    let mut contents = Contents::default();
-    match &summary {
-        Ok(summary) => {
-            if summary.status != "success" {
-                let why = summary.error.clone().unwrap_or_else(|| format!("its status is `{}`", summary.status));
-                contents.losses.push(loss(
-                    context.rel,
-                    None,
-                    ErrorKind::Missing,
-                    format!("the server answered with an error: {why}"),
-                ));
-            }
-            let warnings = summary.warnings.iter().map(|w| format!("{}: the server warned: {w}", context.rel));
-            contents.notes.extend(warnings);
-        }
-        Err(fault) => {
-            let detail = format!("{fault}; the series before it are used");
-            contents.losses.push(loss(context.rel, None, ErrorKind::Malformed, detail));
-        }
-    }
-    if all.is_empty() && summary.as_ref().is_ok_and(|s| s.status == "success") {
-        contents.notes.push(format!("{}: the answer is empty: nothing matched what was asked", context.rel));
-        return contents;
-    }
-    let is_vector = summary.as_ref().is_ok_and(|s| s.result_type == "vector");
-    contents.evaluated = match context.answers {
-        Answers::Raw => false,
-        Answers::Evaluated => true,
-        Answers::Auto => is_vector || is_on_one_grid(&all),
-    };
-    if contents.evaluated {
-        contents.notes.push(format!(
-            "{}: these look like evaluations at even steps (query_range), each sample repeated for up to 5 minutes, so nothing here says what was scraped and coverage is unknown; --answers raw if they are raw samples",
-            context.rel
-        ));
-    }
-    let mut by_labels: BTreeMap<Labels, usize> = BTreeMap::new();
-    for AnswerSeries { labels, samples, histograms_ms } in all {
-        let labels = completed(&labels, context.target);
-        if let (Some(first), Some(last)) = (histograms_ms.iter().min(), histograms_ms.iter().max()) {
-            contents.losses.push(Loss {
-                series: Some(labels.clone()),
-                interval: Some(Interval::new(*first, *last)),
-                samples: Some(histograms_ms.len() as u64),
-                ..loss(
-                    context.rel,
-                    None,
-                    ErrorKind::Unsupported,
-                    "native histograms in answers are not read".to_owned(),
-                )
-            });
-        }
-        let next = contents.series.len();
-        let at = *by_labels.entry(labels.clone()).or_insert(next);
-        if at == next {
-            contents.series.push(FileSeries {
-                labels,
-                metadata: None,
-                timed: Samples::default(),
-                group: None,
-                seen: None,
-                histograms: 0,
-                histogram_times: None,
-            });
-        }
-        if let Some(s) = contents.series.get_mut(at) {
-            s.timed.extend(&samples, 0..samples.len());
-        }
-    }
-    contents
-}
-
 /// Whether all times of all series are steps of one grid, as evaluations are. Raw samples of several targets are not, since
 /// each target has a phase of its own.
 fn is_on_one_grid(all: &[AnswerSeries]) -> bool {
@@ -611,6 +701,7 @@ fn is_on_one_grid(all: &[AnswerSeries]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Samples;
 
     #[test]
     fn labels_of_a_target_count_and_scraped_ones_are_renamed() {

@@ -126,8 +126,7 @@ pub fn at_most(source: &Source, series: &MergedSeries, interval: Interval) -> u6
             let s = source.datasets.get(*dataset).and_then(|d| d.dataset.series.get(*position));
             s.map_or(0, |s| s.record.samples + s.record.histograms)
         }
-        Member::Dumps { dumps, position, .. } => dumped(source, *dumps, *position)
-            .map_or(0, |s| (s.samples.upper_bound(interval.end) - s.samples.lower_bound(interval.start)) as u64),
+        Member::Dumps { dumps, position, .. } => dumped(source, *dumps, *position).map_or(0, |s| s.at_most(interval)),
     };
     series.members.iter().map(of).sum()
 }
@@ -255,8 +254,7 @@ impl PartReader<'_, '_> {
     fn dumps(&mut self, at: usize, series: &DumpSeries) {
         let (part, range) = (Part::Dumps(at), self.ask.range);
         let mut count = MemberCount::new(part);
-        let inside = series.samples.lower_bound(range.start)..series.samples.upper_bound(range.end);
-        let run = Run { floats: series.samples.slice(inside), histograms: Vec::new() };
+        let run = Run { floats: series.samples(range), histograms: Vec::new() };
         count.floats = run.floats.len() as u64;
         self.out.runs.push(PartRun { part, rank: 0, open: false, run });
         self.finish(count);

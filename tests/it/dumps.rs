@@ -293,7 +293,7 @@ fn creation_times_and_metadata_are_kept() {
     assert_eq!(of("r_total").samples.start(0), T0 - 9500);
     assert_eq!((of("g").samples.start(0), of("r_created").samples.start(0)), (0, 0));
     let kept = source.dumps[0].dumps.series.iter().find(|s| s.labels.get_text("__name__") == "r_total").unwrap();
-    assert_eq!(kept.metadata, Some(["counter", "", "What was asked."].map(str::to_owned)));
+    assert_eq!(kept.metadata.as_deref(), Some(&["counter", "", "What was asked."].map(str::to_owned)));
 }
 
 #[test]
