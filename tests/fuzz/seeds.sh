@@ -8,7 +8,7 @@ here=$(dirname "$0")
 [ $# -gt 0 ] || set -- "$here/../../fixtures"
 corpus=$here/corpus
 for t in index xor_chunk xor2_chunk histogram_chunk segment_chunk tombstones meta selector block \
-  wal_segment wal_record head_chunks chunk_snapshot archive head exposition dataset; do mkdir -p "$corpus/$t"; done
+  wal_segment wal_record head_chunks chunk_snapshot archive head exposition dumps dataset; do mkdir -p "$corpus/$t"; done
 u16() { printf "\\$(printf %o $(($1 / 256)))\\$(printf %o $(($1 % 256)))"; }
 n=0
 find "$@" -type f -name meta.json | sort | while read -r meta; do
@@ -129,6 +129,16 @@ if command -v zstd >/dev/null; then
   zstd -qdc "$dumps/query-raw.json.zst" | dump '\000' answer
 fi
 printf '\000a{b="c\nd",e="\\\\n"} 1\t2\n# TYPE h histogram\n{"h.x",le="1"} NaN\n' > "$corpus/exposition/odd"
+# Folders of them: a file three times, two targets with stale markers and counting starts between them, an answer.
+one=$(ls "$dumps"/*.prom | head -n 1)
+for i in 1 2 3; do printf '\000'; head -n 40 "$one"; done | { printf '\002'; tail -c +2; } > "$corpus/dumps/three"
+{ printf '\001'
+  printf '\000# TYPE a counter\na_total 1\nb 2\n\000\001a_total 5\nb{c="d"} 1\n\000'
+  printf '\000a_total 3\n\000\002# TYPE a counter\na_total 9\na_created 1763553500\n# EOF\n\000'
+  printf '\000# scrape 1763553700\na_total 4\n# scrape 1763553715\na_total 6 1763553714000\n'; } > "$corpus/dumps/targets"
+if command -v zstd >/dev/null; then
+  { printf '\004\006'; zstd -qdc "$dumps/query-raw.json.zst" | head -c 4000; } > "$corpus/dumps/answer"
+fi
 # Of a dataset: nothing changed, a byte of the first file's footer, bytes of the pages of two files.
 printf '\000' > "$corpus/dataset/whole"
 printf '\001\000\000\020\377' > "$corpus/dataset/footer"
