@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cli::{copy_tree, golden, p, run, run_in, status, text, tree};
+use crate::package::read;
 use crate::support::fixtures;
 
 /// Inputs that fit together, in a folder of their own, and the evidence made from them.
@@ -593,8 +594,9 @@ fn repositories_of_every_kind() {
 /// Elements that are never closed.
 const VOID: [&str; 4] = ["meta", "br", "wbr", "!DOCTYPE"];
 /// Everything that the page is made of.
-const ELEMENTS: [&str; 45] = [
+const ELEMENTS: [&str; 46] = [
     "html",
+    "time",
     "head",
     "title",
     "style",
@@ -701,10 +703,35 @@ fn pages_are_drawn_from_the_folder_alone() {
     for file in summary["files"].as_array().unwrap() {
         assert!(drawn.contains(file["sha256"].as_str().unwrap()), "{file}");
     }
+    every_hour_is_in_the_table(&drawn, &read(&case.path("evidence/availability/timeline.json")));
     // Without a document there is no page, and the error names it.
     std::fs::remove_file(case.path("evidence/availability/timeline.json")).unwrap();
     let error = promproof::evidence::page::page(&case.path("evidence")).unwrap_err().to_string();
     assert!(error.contains("timeline.json"), "{error}");
+}
+
+/// Every figure of the plots by hours stands in the table of hours, in its row.
+fn every_hour_is_in_the_table(page: &str, timeline: &Value) {
+    let table = page.split_once("aria-label=\"Table: Hours\"").unwrap().1.split_once("</table>").unwrap().0;
+    let points = timeline["rolling"]["points"].as_array().unwrap();
+    let hours = timeline["hours"].as_array().unwrap();
+    assert!(hours.len() > 140 && points.len() > 70, "{} {}", hours.len(), points.len());
+    for hour in hours {
+        let start = hour["start"].as_str().unwrap();
+        let head = format!("<th scope=\"row\">{} {}</th>", &start[..10], &start[11..16]);
+        let row = table.split_once(&head).unwrap().1.split_once("</tr>").unwrap().0;
+        let [from, until] = ["start_ms", "end_ms"].map(|key| hour[key].as_i64().unwrap());
+        let inside = |p: &&Value| (from + 1..=until).contains(&p["end_ms"].as_i64().unwrap());
+        let rolling = points.iter().find(inside).map(|p| p["availability_ratio"].as_f64().unwrap());
+        let (total, good) = (hour["total_requests"].as_f64().unwrap(), hour["successful_requests"].as_f64().unwrap());
+        let mut figures = vec![total.to_string(), good.to_string(), format!("{:.2}%", good / total * 100.0)];
+        figures.extend(rolling.map(|r| format!("{:.2}%", r * 100.0)));
+        figures.extend(hour["requests"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap().to_string()));
+        figures.push(format!("{:.0} ms", hour["p95_latency_seconds"].as_f64().unwrap() * 1000.0));
+        for figure in figures {
+            assert!(row.contains(&format!(">{figure}</td>")), "{start}: {figure}: {row}");
+        }
+    }
 }
 
 #[test]
@@ -717,7 +744,11 @@ fn pages_of_odd_data() {
     ] {
         let case = Case::bare(source).with(more);
         case.collect();
-        page(&case, name);
+        let drawn = page(&case, name);
+        // Nothing to draw is said, not drawn.
+        let shown = drawn.split_once("<body>").unwrap().1;
+        assert_eq!(shown.contains("There are no requests in this period."), name == "empty");
+        assert_eq!(shown.contains("id=\"availability-w-t\""), name != "empty");
     }
     // Many replicas over nine days around a submission.
     for (name, replicas) in [("two", "2"), ("hundred", "100")] {
@@ -756,7 +787,18 @@ fn pages_of_odd_data() {
         hour["p95_latency_seconds"] = "NaN".into();
     }
     std::fs::write(&path, timeline.to_string()).unwrap();
-    page(&case, "outage");
+    let path = case.path("evidence/EVIDENCE_SUMMARY.json");
+    let mut summary = read(&path);
+    summary["windows"][0]["reasons"] = serde_json::json!(["`a<b>` --start at 2025-11-19T11:59:51.740Z"]);
+    std::fs::write(&path, summary.to_string()).unwrap();
+    let drawn = page(&case, "outage");
+    // In messages code is code, and times are to the second.
+    let time = "<time datetime=\"2025-11-19T11:59:51.740Z\">2025-11-19 11:59:51 UTC</time>";
+    let code = |text: &str| format!("<code class=\"short\">{text}</code>");
+    let reason = format!("<li>{} {} at {time}</li>", code("a&lt;b&gt;"), code("--start"));
+    assert!(drawn.contains(&reason), "{reason}");
+    assert!(drawn.contains("There are no latencies in this period") && !drawn.contains("id=\"latency-w-t\""));
+    assert!(drawn.contains("no target up") && drawn.contains("hour below it") && !drawn.contains("at or above"));
 }
 
 /// Replaces every text of a document but times and verdicts by `bad`.

@@ -185,7 +185,7 @@ fn everything_complete_is_a_yes() {
     assert!(readme.contains("**8 of 8 deliverables are complete.** Submission: 2025-12-26T00:00:00Z."), "{readme}");
     let page = std::fs::read_to_string(pack.path("out/report.html")).unwrap();
     check_page(&page);
-    assert!(page.contains("<b>8</b> of 8 deliverables complete"));
+    assert!(page.contains("<span class=\"pill good\">✓ All 8 deliverables are complete</span>"));
     if let Some(dir) = std::env::var_os("PROMPROOF_PAGES") {
         std::fs::write(Path::new(&dir).join("package-complete.html"), page).unwrap();
     }
@@ -200,12 +200,16 @@ fn everything_complete_is_a_yes() {
 fn before_the_submission_some_is_pending() {
     let case = Case::full().with(&["--submission", "2025-11-19T00:00:00Z"]);
     assert_eq!(case.collect().0, 3);
-    let (code, checklist) = Pack(case).package(&[]);
+    let pack = Pack(case);
+    let (code, checklist) = pack.package(&[]);
     assert_eq!((code, failed(&checklist)), (3, vec![]));
     let after = "evidence/availability/availability_144h.json";
     assert_eq!(open(&checklist, &Value::Null), owned(&[("availability_144h", after), ("scraped_144h", after)]));
     assert_eq!(status_of(&checklist, 7), "⏳ Pending");
     assert_eq!(checklist["summary"]["completed"], 7);
+    // What is pending is no failure.
+    let page = std::fs::read_to_string(pack.path("out/report.html")).unwrap();
+    assert!(page.contains("<span class=\"pill unknown\">? 7 of 8 deliverables are complete, 1 is pending</span>"));
     // Nor can a window that has not begun.
     let case = Case::full().with(&["--submission", "2025-11-19T12:00:00Z"]);
     case.collect();

@@ -2,18 +2,26 @@
 
 use serde_json::Value;
 
-use super::model::{Cell, Count, Run, Section, Tone, path, plain, text, value};
+use super::model::{Cell, Run, Section, Table, Tone, path, plain, value};
 use super::plots::{int, list};
 
-/// How many deliverables are complete, for the first screen; nothing without a checklist.
-pub fn count(document: &Value) -> Option<Count> {
+/// How many deliverables are complete, in a sentence; nothing without a checklist.
+pub fn status(document: &Value) -> Option<(Tone, String)> {
+    if document.is_null() {
+        return None;
+    }
     let figure = |key: &str| int(&document["summary"][key]);
-    let (done, all) = (figure("completed"), figure("total_deliverables"));
-    (!document.is_null()).then(|| Count {
-        tone: Some(Tone::from(Some(done == all))),
-        figure: done.to_string(),
-        words: format!("of {all} deliverables complete"),
-    })
+    let (done, all, incomplete) = (figure("completed"), figure("total_deliverables"), figure("incomplete"));
+    if done == all {
+        return Some((Tone::Good, format!("All {all} deliverables are complete")));
+    }
+    let mut words = format!("{done} of {all} deliverables are complete");
+    for (n, word) in [(incomplete, "incomplete"), (figure("pending"), "pending")] {
+        if n > 0 {
+            words.push_str(&format!(", {n} {} {word}", if n == 1 { "is" } else { "are" }));
+        }
+    }
+    Some((if incomplete > 0 { Tone::Bad } else { Tone::Unknown }, words))
 }
 
 /// The section; nothing without a checklist.
@@ -22,34 +30,31 @@ pub fn section(document: &Value) -> Option<Section> {
         return None;
     }
     let mut out = Section::new("deliverables", "Deliverables");
-    let deliverables = list(&document["deliverables"]);
-    let rows = deliverables.iter().map(|d| {
+    let rows = list(&document["deliverables"]).iter().map(|d| {
         let name = format!("{}. {}", int(&d["id"]), d["name"].as_str().unwrap_or_default());
-        let mut what = found(list(&d["checks"]));
-        what.push(Run::Break);
-        for (i, file) in list(&d["evidence"]).iter().enumerate() {
-            if i > 0 {
-                what.push(Run::Break);
-            }
-            what.push(path(file));
+        let checks = list(&d["checks"]);
+        let mut what = found(checks);
+        let told: Vec<&Value> = checks.iter().filter(|c| c["ok"] != true).map(|c| &c["file"]).collect();
+        for file in list(&d["evidence"]).iter().filter(|f| !told.contains(f)) {
+            what.extend([Run::Break, path(file)]);
         }
-        let description = vec![Run::Bold(name), Run::Break, Run::Text(text(&d["description"]))];
-        [status(&d["status"]), description, what]
+        let mut description = vec![Run::Bold(name), Run::Break];
+        description.extend(value(&d["description"]));
+        [status_pill(&d["status"]), description, what]
     });
-    out.table("Deliverables", ["Status", "Deliverable", "What was found, and where"], rows, deliverables.len());
-    let items = list(&document["before_submission"]);
-    let rows = items.iter().map(|i| [status(&i["status"]), value(&i["name"]), found(list(&i["checks"]))]);
-    out.table("Before submission", ["Status", "Item", "What was found"], rows, items.len());
-    let missing = list(&document["missing"]);
-    let rows = missing.iter().map(|m| [value(&m["what"]), value(&m["why"]), value(&m["how_to_get_it"])]);
-    out.table("Missing in the package", ["Missing", "Why", "How to get it"], rows, missing.len());
-    let refused = list(&document["refused"]);
-    let rows = refused.iter().map(|r| [value(&r["path"]), value(&r["why"])]);
-    out.table("Found and not copied", ["File", "Why"], rows, refused.len());
+    out.table(Table::words("Deliverables", ["Status", "Deliverable", "What was found, and where"], rows));
+    let items = list(&document["before_submission"]).iter();
+    let rows = items.map(|i| [status_pill(&i["status"]), value(&i["name"]), found(list(&i["checks"]))]);
+    out.table(Table::words("Before submission", ["Status", "Item", "What was found"], rows));
+    let missing = list(&document["missing"]).iter();
+    let rows = missing.map(|m| [value(&m["what"]), value(&m["why"]), value(&m["how_to_get_it"])]);
+    out.table(Table::words("Missing in the package", ["Missing", "Why", "How to get it"], rows));
+    let rows = list(&document["refused"]).iter().map(|r| [vec![path(&r["path"])], value(&r["why"])]);
+    out.table(Table::words("Found and not copied", ["File", "Why"], rows));
     Some(out)
 }
 
-fn status(value: &Value) -> Cell {
+fn status_pill(value: &Value) -> Cell {
     let word = value.as_str().unwrap_or_default();
     let tone = match word {
         w if w.ends_with("Complete") => Tone::Good,
@@ -69,9 +74,32 @@ fn found(checks: &[Value]) -> Cell {
         out.extend([
             Run::Break,
             Run::Pill(Tone::from(check["ok"].as_bool()), String::new()),
-            Run::Text(format!(" {name}: {} ", text(&check["detail"]))),
-            path(&check["file"]),
+            Run::Text(format!(" {name}: ")),
         ]);
+        out.extend(value(&check["detail"]));
+        out.extend([Run::Text(" ".to_owned()), path(&check["file"])]);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_status_says_what_is_left() {
+        for (completed, incomplete, pending, tone, expected) in [
+            (8, 0, 0, Tone::Good, "All 8 deliverables are complete"),
+            (7, 0, 1, Tone::Unknown, "7 of 8 deliverables are complete, 1 is pending"),
+            (4, 3, 1, Tone::Bad, "4 of 8 deliverables are complete, 3 are incomplete, 1 is pending"),
+            (0, 8, 0, Tone::Bad, "0 of 8 deliverables are complete, 8 are incomplete"),
+        ] {
+            let summary =
+                json!({"total_deliverables": 8, "completed": completed, "incomplete": incomplete, "pending": pending});
+            assert_eq!(status(&json!({ "summary": summary })), Some((tone, expected.to_owned())));
+        }
+        assert_eq!(status(&Value::Null), None);
+    }
 }

@@ -2,31 +2,36 @@
 
 use serde_json::Value;
 
+use crate::loss::counted_noun;
 use crate::report::python::thousands;
-use crate::time::parse_time;
 
-use super::model::{Card, Count, Figure, List, Part, Report, Run, Section, Table, Tone, path, plain, text, value};
-use super::plots::{self, clock, float, int, list, replica};
-use super::{Documents, checklist};
+use super::model::{Card, Cell, Count, List, Part, Report, Run, Section, Table, Tone, path, plain, text, value};
+use super::plots::{float, list};
+use super::words::{NONE, clock, moment, prose};
+use super::{Documents, checklist, over_time, targets};
 
 /// What is listed one by one; the JSON documents have all.
 const MOST: usize = 50;
+const SUMMARY: &str = super::super::summary::NAME;
 
 /// The report, from top to bottom.
 pub fn report(d: &Documents) -> Report {
     let sections = [
-        Some(over_time(&d.timeline)),
-        Some(targets(&d.timeline)),
-        Some(days(&d.timeline)),
+        Some(over_time::plots(&d.timeline)),
+        Some(targets::section(&d.timeline)),
+        Some(over_time::days(&d.timeline)),
+        Some(windows(d)),
         Some(findings(d)),
         checklist::section(&d.checklist),
         Some(checks(&d.summary)),
         Some(files(&d.summary)),
+        Some(over_time::hours(&d.timeline)),
     ];
     let tool = &d.summary["tool"];
     Report {
         name: d.summary["source"]["name"].as_str().unwrap_or("evidence").to_owned(),
         facts: facts(d),
+        status: checklist::status(&d.checklist),
         cards: list(&d.summary["windows"]).iter().map(|window| card(d, window)).collect(),
         counts: counts(d),
         windows_are: sentence(&d.summary["windows_are"]),
@@ -40,7 +45,7 @@ fn facts(d: &Documents) -> Vec<(&'static str, String)> {
     let submission = d.summary["submission"].as_str();
     let semantics = d.timeline["semantics"]["name"].as_str().unwrap_or("unknown");
     let mut facts = vec![("Period", span(&d.timeline)), ("Data until", clock(&d.timeline["data_until"]))];
-    facts.extend(submission.map(|t| ("Submission", minute(t))));
+    facts.extend(submission.map(|t| ("Submission", moment(t))));
     facts.push(("Collected", clock(&d.summary["collection_timestamp"])));
     facts.push(("Semantics", semantics.to_owned()));
     facts
@@ -52,232 +57,117 @@ fn span(document: &Value) -> String {
     format!("{} to {end}", start.strip_suffix(" UTC").unwrap_or(&start))
 }
 
-/// The verdict of a window, or of the updates.
-fn card(d: &Documents, window: &Value) -> Card {
-    let name = window["name"].as_str().unwrap_or_default();
-    let (title, figure, unit) = match name {
-        "updates" => {
-            let count = &d.updates["requirement"]["actual_updates"];
-            let least = &d.updates["requirement"]["minimum_updates"];
-            ("Model updates".to_owned(), count.to_string(), format!("within 7 days, at least {least} required"))
-        }
-        _ => {
-            let document = d.windows.get(usize::from(name == "144h")).unwrap_or(&Value::Null);
-            let percent = float(&document["slo_compliance"]["actual_availability"]);
-            let any = float(&document["metrics"]["total_requests"]).is_some_and(|t| t > 0.0);
-            let figure = percent.filter(|_| any).map_or("—".to_owned(), |p| format!("{p:.2}%"));
-            let required = &document["slo_compliance"]["required_availability"];
-            let title = format!("Availability, {} hours", name.trim_end_matches('h'));
-            (title, figure, format!("at least {}% required", number(required)))
-        }
-    };
-    let (tone, word) = match window["verdict"].as_str() {
+/// What a window of the summary is called.
+fn title(window: &Value) -> String {
+    match window["name"].as_str().unwrap_or_default() {
+        "updates" => "Model updates".to_owned(),
+        name => format!("Availability, {} hours", name.trim_end_matches('h')),
+    }
+}
+
+/// The answer about the availability in a window; nothing for that of the updates.
+fn answer<'a>(d: &'a Documents, window: &Value) -> Option<&'a Value> {
+    match window["name"].as_str() {
+        Some("updates") => None,
+        name => d.windows.get(usize::from(name == Some("144h"))),
+    }
+}
+
+fn verdict(window: &Value) -> (Tone, &'static str) {
+    match window["verdict"].as_str() {
         Some("met") => (Tone::Good, "Met"),
         Some("not_met") => (Tone::Bad, "Not met"),
         _ => (Tone::Unknown, "Unknown"),
+    }
+}
+
+/// The verdict of a window, or of the updates.
+fn card(d: &Documents, window: &Value) -> Card {
+    let (figure, unit) = match answer(d, window) {
+        None => {
+            let count = &d.updates["requirement"]["actual_updates"];
+            let least = &d.updates["requirement"]["minimum_updates"];
+            (count.to_string(), format!("within 7 days, at least {least} required"))
+        }
+        Some(document) => {
+            let percent = float(&document["slo_compliance"]["actual_availability"]);
+            let any = float(&document["metrics"]["total_requests"]).is_some_and(|t| t > 0.0);
+            let required = float(&document["slo_compliance"]["required_availability"]);
+            let required = required.map_or(NONE.to_owned(), |r| r.to_string());
+            let figure = percent.filter(|_| any).map_or(NONE.to_owned(), |p| format!("{p:.2}%"));
+            (figure, format!("at least {required}% required"))
+        }
     };
+    let (tone, word) = verdict(window);
     let until = Some(&window["until"]).filter(|u| !u.is_null());
-    let reasons = list(&window["reasons"]).iter().take(4).chain(until).map(text).collect();
-    Card { tone, word, title, figure, unit, span: span(window), reasons }
+    let reasons = list(&window["reasons"]).iter().take(4).chain(until).map(value).collect();
+    Card { tone, word, title: title(window), figure, unit, span: span(window), reasons }
 }
 
 /// What is missing or failed, and how much there is.
 fn counts(d: &Documents) -> Vec<Count> {
     let checks = list(&d.summary["checks"]);
-    let hold = checks.iter().filter(|c| c["ok"] == true).count();
-    let failed = checks.iter().filter(|c| c["ok"] == false).count();
+    let of = |ok: Value| checks.iter().filter(|c| c["ok"] == ok).count();
+    let (hold, fail, open) = (of(true.into()), of(false.into()), of(Value::Null));
     let missing = list(&d.summary["missing"]).len();
-    let none = |n: usize| Some(Tone::from(Some(n == 0)));
-    let count = |tone, n: usize, words: &str| Count { tone, figure: n.to_string(), words: words.to_owned() };
-    let mut counts: Vec<Count> = checklist::count(&d.checklist).into_iter().collect();
-    counts.push(count(None, list(&d.summary["files"]).len(), "files with digests"));
-    counts.push(count(none(failed), hold, &format!("of {} checks hold", checks.len())));
-    counts.push(count(none(missing), missing, "parts missing"));
-    counts.push(count(None, losses(d).len(), "losses"));
-    counts
-}
-
-fn over_time(timeline: &Value) -> Section {
-    let mut out = Section::new("time", "Over time");
-    let hours = list(&timeline["hours"]);
-    let requests: f64 = hours.iter().filter_map(|h| float(&h["total_requests"])).sum();
-    if requests == 0.0 {
-        out.push(Part::Note("There are no requests in this period."));
+    let lost = losses(d).len();
+    let count = |tone, n: usize, words: String| Count { tone, figure: n.to_string(), words };
+    let noun = |n: usize, one: &str, many: &str| (if n == 1 { one } else { many }).to_owned();
+    let mut words = format!("of {} hold", counted_noun(checks.len(), "check", "checks"));
+    for (n, verb) in [(fail, "failed"), (open, "cannot be decided")] {
+        if n > 0 {
+            words.push_str(&format!(", {n} {verb}"));
+        }
     }
-    let rolling = list(&timeline["rolling"]["points"]);
-    let last = rolling.last().and_then(|p| float(&p["availability_ratio"]));
-    let last = last.map_or("no value".to_owned(), |r| format!("{:.2}%", r * 100.0));
-    let required = number(&timeline["required_percent"]);
-    let outages = list(&timeline["outages"]);
-    out.push(Part::Figure(Figure {
-        id: "availability",
-        title: "Availability",
-        note: "Good requests in percent of all requests. Hours count the increments that the samples prove; the line is PromQL's.",
-        name: "Availability by the hour",
-        description: format!("Good requests of each hour, the last 72 hours before each hour, which end at {last}, and the requirement of {required}%. {} outages.", outages.len()),
-        legend: legend(&[
-            ("box good", "hour at or above the requirement"),
-            ("box bad", "hour below it"),
-            ("stroke rolling", "last 72 hours"),
-            ("stroke required", "requirement"),
-            ("box outage", "no target up"),
-            ("box unknown", "not scraped"),
-            ("stroke restart", "restart"),
-        ]),
-        draw: plots::availability,
-    }));
-    if requests > 0.0 {
-        out.push(requests_by_status(timeline, requests));
-        out.push(latency(hours));
-    }
-    out
+    let tone = match (fail, open) {
+        (0, 0) => Tone::Good,
+        (0, _) => Tone::Unknown,
+        _ => Tone::Bad,
+    };
+    vec![
+        count(None, list(&d.summary["files"]).len(), "files with digests".to_owned()),
+        count((!checks.is_empty()).then_some(tone), hold, words),
+        count(Some(Tone::from(Some(missing == 0))), missing, noun(missing, "part missing", "parts missing")),
+        count((lost > 0).then_some(Tone::Unknown), lost, noun(lost, "loss", "losses")),
+    ]
 }
 
-fn legend(keys: &[(&str, &str)]) -> Vec<(String, String)> {
-    keys.iter().map(|(class, name)| ((*class).to_owned(), (*name).to_owned())).collect()
-}
-
-fn requests_by_status(timeline: &Value, requests: f64) -> Part {
-    let groups = list(&timeline["groups"]);
-    let names = groups.iter().enumerate().map(|(i, g)| (i, g.as_str().unwrap_or_default()));
-    let keys = names.map(|(i, g)| (format!("box {}", plots::group_class(g, i)), format!("status {g}")));
-    Part::Figure(Figure {
-        id: "requests",
-        title: "Requests by status",
-        note: "Requests per hour of the clock; the first and the last hour may be shorter.",
-        name: "Requests by status and hour",
-        description: format!("{} requests of {} statuses.", thousands(requests), groups.len()),
-        legend: keys.take(12).collect(),
-        draw: plots::requests,
-    })
-}
-
-fn latency(hours: &[Value]) -> Part {
-    let highest = hours.iter().filter_map(|h| float(&h["p95_latency_seconds"])).fold(0.0, f64::max);
-    Part::Figure(Figure {
-        id: "latency",
-        title: "Latency",
-        note: "95 of 100 requests of an hour were answered at least this fast, by histogram_quantile.",
-        name: "Latency, 95th percentile by the hour",
-        description: format!("The highest is {:.0} milliseconds.", highest * 1000.0),
-        legend: legend(&[("stroke latency", "95th percentile"), ("box outage", "no target up")]),
-        draw: plots::latency,
-    })
-}
-
-fn targets(timeline: &Value) -> Section {
-    let mut out = Section::new("targets", "Targets and versions");
-    let versions = plots::version_names(timeline);
-    let switches = list(&timeline["switches"]);
-    if versions.is_empty() && switches.is_empty() {
-        out.push(Part::Note("No served version and no switch is in the data."));
-    } else {
-        out.push(served_versions(timeline, &versions));
-    }
-    let all = list(&timeline["coverage"]["targets"]);
-    if all.is_empty() {
-        out.push(Part::Note("Nothing is known about scrapes."));
+/// The windows with the figures and times that the documents have, a window a column.
+fn windows(d: &Documents) -> Section {
+    let mut out = Section::new("windows", "The windows exactly");
+    let windows = list(&d.summary["windows"]);
+    if windows.is_empty() {
         return out;
     }
-    let ratio = float(&timeline["coverage"]["ratio"]).unwrap_or(0.0) * 100.0;
-    out.push(Part::Figure(Figure {
-        id: "coverage",
-        title: "Coverage",
-        note: "Down is a scrape that said 0; a gap is a scrape that is not there; a stale marker says that a series ended.",
-        name: "Scrapes by target",
-        description: format!("{} targets; {ratio:.2}% of the period was scraped.", all.len()),
-        legend: legend(&[
-            ("box good", "scraped and up"),
-            ("box bad", "scraped and down"),
-            ("box gap", "not scraped"),
-            ("stroke restart", "restart"),
-        ]),
-        draw: plots::coverage,
-    }));
-    let rows = all.iter().take(MOST).map(|t| {
-        let percent = |v: &Value| float(v).map_or("—".to_owned(), |r| format!("{:.2}%", r * 100.0));
-        let outage = &t["longest_outage"];
-        let outage = float(&outage["seconds"]).map_or("none".to_owned(), |s| {
-            format!("{} from {}", crate::time::human_duration((s * 1000.0) as i64), clock(&outage["start"]))
-        });
-        [
-            replica(&t["labels"]),
-            percent(&t["ratio"]),
-            percent(&t["up_ratio"]),
-            list(&t["downs"]).len().to_string(),
-            t["restarts"].as_array().map_or("unknown".to_owned(), |r| r.len().to_string()),
-            int(&t["stale_markers"]).to_string(),
-            outage,
-        ]
-        .map(plain)
-    });
-    let head = ["Target", "Scraped", "Up", "Down", "Restarts", "Stale markers", "Longest outage"];
-    out.table("Targets", head, rows, all.len());
-    let rows = switches.iter().take(MOST).map(|s| {
-        [clock(&s["timestamp"]), text(&s["from_version"]), text(&s["to_version"]), replica(&s["replica"])].map(plain)
-    });
-    out.table("Switches", ["Seen at", "From", "To", "Replica"], rows, switches.len());
-    out
-}
-
-fn served_versions(timeline: &Value, versions: &[String]) -> Part {
-    let keys = versions.iter().enumerate().map(|(i, v)| (format!("box s{}", i % 6), v.clone()));
-    let switch = ("stroke switch".to_owned(), "switch".to_owned());
-    Part::Figure(Figure {
-        id: "versions",
-        title: "Served versions",
-        note: "What model_version_info showed of each replica, and every increment of model_switches_total.",
-        name: "Served model versions and switches by replica",
-        description: format!(
-            "{} versions, {} switches, {} distinct updates.",
-            versions.len(),
-            list(&timeline["switches"]).len(),
-            list(&timeline["updates"]).len()
-        ),
-        legend: keys.take(12).chain([switch]).collect(),
-        draw: plots::versions,
-    })
-}
-
-/// The plots as figures, a day a row.
-fn days(timeline: &Value) -> Section {
-    struct Day<'a> {
-        date: &'a str,
-        total: f64,
-        good: f64,
-        p95: Option<f64>,
-        covered: f64,
-        hours: f64,
-    }
-    let mut days: Vec<Day<'_>> = Vec::new();
-    for hour in list(&timeline["hours"]) {
-        let date = hour["start"].as_str().and_then(|s| s.get(..10)).unwrap_or_default();
-        if days.last().is_none_or(|d| d.date != date) {
-            days.push(Day { date, total: 0.0, good: 0.0, p95: None, covered: 0.0, hours: 0.0 });
-        }
-        let Some(day) = days.last_mut() else { continue };
-        let length = (int(&hour["end_ms"]) - int(&hour["start_ms"])) as f64 / 3_600_000.0;
-        day.total += float(&hour["total_requests"]).unwrap_or(0.0);
-        day.good += float(&hour["successful_requests"]).unwrap_or(0.0);
-        day.p95 = [day.p95, float(&hour["p95_latency_seconds"])].into_iter().flatten().reduce(f64::max);
-        day.covered += float(&hour["coverage_ratio"]).unwrap_or(0.0) * length;
-        day.hours += length;
-    }
-    let rows = days.iter().map(|d| {
-        let percent = if d.total > 0.0 { format!("{:.2}%", d.good / d.total * 100.0) } else { "—".to_owned() };
-        [
-            d.date.to_owned(),
-            thousands(d.total),
-            thousands(d.good),
-            percent,
-            d.p95.map_or("—".to_owned(), |p| format!("{:.0} ms", p * 1000.0)),
-            format!("{:.2}%", d.covered / d.hours.max(1e-9) * 100.0),
-        ]
-        .map(plain)
-    });
-    let mut out = Section::new("days", "Day by day");
-    let head = ["Day (UTC)", "Requests", "Good", "Availability", "Highest hourly p95", "Scraped"];
-    out.table("Days", head, rows, days.len());
+    let row = |name: &str, of: &dyn Fn(&Value) -> Cell| {
+        [plain(name)].into_iter().chain(windows.iter().map(of)).collect::<Vec<Cell>>()
+    };
+    let figure = |window: &Value, of: &dyn Fn(&Value) -> Option<String>| {
+        plain(answer(d, window).and_then(of).unwrap_or_else(|| NONE.to_owned()))
+    };
+    let percent = |v: &Value| float(v).map(|r| format!("{:.4}%", r * 100.0));
+    let exact = |value: &Value| match text(value) {
+        text if text.is_empty() => plain(NONE),
+        text => vec![Run::Code(text)],
+    };
+    let pill = |(tone, word): (Tone, &str)| vec![Run::Pill(tone, word.to_owned())];
+    let updates = |w: &Value| match answer(d, w) {
+        None => value(&d.updates["requirement"]["actual_updates"]),
+        Some(_) => plain(NONE),
+    };
+    let rows = [
+        row("Verdict", &|w| pill(verdict(w))),
+        row("Availability", &|w| figure(w, &|a| percent(&a["exact"]["availability_ratio"]))),
+        row("At worst", &|w| figure(w, &|a| percent(&a["bounds"]["worst"]))),
+        row("At best", &|w| figure(w, &|a| percent(&a["bounds"]["best"]))),
+        row("Requests", &|w| figure(w, &|a| float(&a["exact"]["total_requests"]).map(|n| format!("{n:.2}")))),
+        row("Updates", &updates),
+        row("After", &|w| exact(&w["start"])),
+        row("Until", &|w| exact(&w["end"])),
+        row("Data until", &|_| exact(&d.timeline["data_until"])),
+    ];
+    let columns = ["Of the window".to_owned()].into_iter().chain(windows.iter().map(title)).collect();
+    out.table(Table::figures("Windows", columns, rows.into_iter()));
     out
 }
 
@@ -313,45 +203,50 @@ fn findings(d: &Documents) -> Section {
     if lost.is_empty() && warnings.is_empty() {
         out.push(Part::Text("None: every sample that these answers need was read."));
     }
-    for (title, mut lines) in [("Losses", lost), ("Warnings", warnings)] {
+    for (title, lines) in [("Losses", lost), ("Warnings", warnings)] {
         if lines.is_empty() {
             continue;
         }
         let more = lines.len().saturating_sub(MOST);
-        lines.truncate(MOST);
-        out.push(Part::List(List { title, lines, more }));
+        out.push(Part::List(List { title, lines: lines.iter().take(MOST).map(|l| prose(l)).collect(), more }));
     }
     out
 }
 
+/// What is missing and what does not hold; the checks that hold are there to be asked for.
 fn checks(summary: &Value) -> Section {
     let mut out = Section::new("checks", "Checks");
     let missing = list(&summary["missing"]);
     let rows = missing.iter().take(MOST).map(|m| [value(&m["what"]), value(&m["why"]), value(&m["how_to_get_it"])]);
-    out.table("Missing", ["Missing", "Why", "How to get it"], rows, missing.len());
+    out.table(Table::words("Missing", ["Missing", "Why", "How to get it"], rows).of(missing.len(), SUMMARY));
     let checks = list(&summary["checks"]);
-    // What does not hold comes first.
-    let mut sorted: Vec<&Value> = checks.iter().collect();
-    sorted.sort_by_key(|c| match c["ok"].as_bool() {
-        Some(false) => 0,
-        None => 1,
-        Some(true) => 2,
-    });
-    let rows = sorted.iter().take(2 * MOST).map(|c| {
-        let word = match c["ok"].as_bool() {
-            Some(true) => "holds",
-            Some(false) => "fails",
-            None => "cannot say",
-        };
-        let name = c["name"].as_str().unwrap_or_default().replace('_', " ");
-        let result = vec![Run::Pill(Tone::from(c["ok"].as_bool()), word.to_owned())];
-        [result, plain(name), value(&c["detail"]), vec![path(&c["file"])]]
-    });
-    out.table("Checks", ["Result", "Check", "What was found", "File"], rows, checks.len());
+    let (hold, open): (Vec<&Value>, Vec<&Value>) = checks.iter().partition(|c| c["ok"] == true);
+    // What fails comes first.
+    let (fail, unknown): (Vec<&Value>, Vec<&Value>) = open.into_iter().partition(|c| c["ok"] == false);
+    let table = |name, checks: &[&Value]| {
+        let rows = checks.iter().take(2 * MOST).map(|c| check(c));
+        Table::words(name, ["Result", "Check", "What was found", "File"], rows).of(checks.len(), SUMMARY)
+    };
+    if checks.is_empty() {
+        out.push(Part::Note("Nothing was given that could be checked."));
+    }
+    out.table(table("Checks that do not hold", &[fail, unknown].concat()));
+    out.folded(format!("Checks that hold: {}", hold.len()), table("Checks that hold", &hold));
     let unused = list(&summary["unused"]);
-    let rows = unused.iter().take(MOST).map(|u| [value(&u["path"]), value(&u["why"])]);
-    out.table("Found and not used", ["File", "Why"], rows, unused.len());
+    let rows = unused.iter().take(MOST).map(|u| [vec![path(&u["path"])], value(&u["why"])]);
+    out.table(Table::words("Found and not used", ["File", "Why"], rows).of(unused.len(), SUMMARY));
     out
+}
+
+fn check(check: &Value) -> [Cell; 4] {
+    let word = match check["ok"].as_bool() {
+        Some(true) => "holds",
+        Some(false) => "fails",
+        None => "cannot say",
+    };
+    let name = check["name"].as_str().unwrap_or_default().replace('_', " ");
+    let result = vec![Run::Pill(Tone::from(check["ok"].as_bool()), word.to_owned())];
+    [result, plain(name), value(&check["detail"]), vec![path(&check["file"])]]
 }
 
 fn files(summary: &Value) -> Section {
@@ -362,10 +257,10 @@ fn files(summary: &Value) -> Section {
         if let Some(command) = f["command"].as_str() {
             from.extend([Run::Break, Run::Code(command.to_owned())]);
         }
-        let bytes = thousands(float(&f["bytes"]).unwrap_or(0.0));
-        [vec![path(&f["path"])], plain(bytes), value(&f["kind"]), from, vec![Run::Digest(text(&f["sha256"]))]]
+        [vec![path(&f["path"])], bytes(f), value(&f["kind"]), from, vec![Run::Digest(text(&f["sha256"]))]]
     });
-    out.table("Evidence", ["File", "Bytes", "Kind", "From", "SHA-256"], rows, files.len());
+    let words = format!("The evidence: {}", counted_noun(files.len(), "file", "files"));
+    out.folded(words, Table::words("Evidence", ["File", "Bytes", "Kind", "From", "SHA-256"], rows));
     let source = &summary["source"];
     let mut parts: Vec<(String, &Value)> = Vec::new();
     for block in list(&source["blocks"]) {
@@ -377,30 +272,25 @@ fn files(summary: &Value) -> Section {
         parts.push((text(name), f));
     }
     let count = parts.len();
-    let rows = parts.into_iter().take(4 * MOST).map(|(name, f)| {
-        let bytes = thousands(float(&f["bytes"]).unwrap_or(0.0));
-        [vec![Run::Code(name)], plain(bytes), vec![Run::Digest(text(&f["sha256"]))]]
-    });
-    let table = Table::new("Source", ["File of the source", "Bytes", "SHA-256"], rows, count);
-    out.push(Part::Folded(format!("The source, {count} files"), table));
+    let rows = parts.into_iter().take(4 * MOST);
+    let rows = rows.map(|(name, f)| [vec![Run::Path(name)], bytes(f), vec![Run::Digest(text(&f["sha256"]))]]);
+    let table = Table::words("Source", ["File of the source", "Bytes", "SHA-256"], rows).of(count, SUMMARY);
+    out.folded(format!("The source: {}", counted_noun(count, "file", "files")), table);
+    if out.parts.is_empty() {
+        out.push(Part::Note("No files are listed."));
+    }
     out
 }
 
-fn number(value: &Value) -> String {
-    float(value).map_or("—".to_owned(), |x| format!("{x}"))
+fn bytes(file: &Value) -> Cell {
+    plain(thousands(float(&file["bytes"]).unwrap_or(0.0)))
 }
 
 /// A text of the summary as a sentence.
-fn sentence(value: &Value) -> String {
+fn sentence(value: &Value) -> Cell {
     let text = value.as_str().unwrap_or_default();
     let mut chars = text.chars();
     let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}", chars.as_str())
-}
-
-fn minute(text: &str) -> String {
-    match parse_time(text) {
-        Ok((t, _)) => clock(&crate::time::rfc3339(t).into()),
-        Err(_) => text.to_owned(),
-    }
+    let end = if text.is_empty() { "" } else { "." };
+    prose(&format!("{first}{}{end}", chars.as_str()))
 }

@@ -2,17 +2,20 @@
 //! (`model`) is drawn on paper, too.
 //!
 //! ```text
-//! documents of the folder -> content (model) -> html | paper, with plots of svg
+//! documents of the folder -> content, over_time, targets, checklist (model) -> html | paper, with plots of svg
 //! ```
 
 mod checklist;
 mod content;
 mod html;
 pub(crate) mod model;
+mod over_time;
 #[cfg(feature = "pdf")]
 pub(crate) mod paper;
 mod plots;
 mod svg;
+mod targets;
+mod words;
 
 use std::path::Path;
 
@@ -21,6 +24,8 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 
 use model::Report;
+#[cfg(feature = "pdf")]
+pub(crate) use words::{moment, pieces};
 
 /// The documents of an evidence folder.
 struct Documents {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::plots::Frame;
 use super::svg::Svg;
+use super::words::{NONE, prose};
 
 /// A report from top to bottom.
 #[derive(Debug)]
@@ -12,12 +13,14 @@ pub struct Report {
     pub name: String,
     /// What it is about: names and values.
     pub facts: Vec<(&'static str, String)>,
+    /// How far a package is, in a sentence; nothing for an evidence folder by itself.
+    pub status: Option<(Tone, String)>,
     /// The verdicts.
     pub cards: Vec<Card>,
     /// What was counted, below the verdicts.
     pub counts: Vec<Count>,
     /// What the times of the windows are.
-    pub windows_are: String,
+    pub windows_are: Cell,
     /// Everything else.
     pub sections: Vec<Section>,
     /// The program and its version.
@@ -79,7 +82,7 @@ pub struct Card {
     pub unit: String,
     /// From when to when.
     pub span: String,
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cell>,
 }
 
 /// A figure with words behind it, such as `3` and `parts missing`.
@@ -109,16 +112,22 @@ impl Section {
     }
 
     /// Adds a table; one without rows is none.
-    pub fn table<const N: usize>(
-        &mut self,
-        name: &'static str,
-        head: [&'static str; N],
-        rows: impl Iterator<Item = [Cell; N]>,
-        count: usize,
-    ) {
-        if let Some(table) = Table::new(name, head, rows, count) {
+    pub fn table(&mut self, table: Table) {
+        if !table.rows.is_empty() {
             self.push(Part::Table(table));
         }
+    }
+
+    /// Adds a table that a page shows only when it is asked for.
+    pub fn folded(&mut self, words: String, table: Table) {
+        if !table.rows.is_empty() {
+            self.push(Part::Folded(words, table));
+        }
+    }
+
+    /// Whether a heading would only say again what that of the section says.
+    pub fn says(&self, title: &str) -> bool {
+        self.title == title || self.parts.len() == 1
     }
 }
 
@@ -132,7 +141,7 @@ pub enum Part {
     Figure(Figure),
     Table(Table),
     /// A table that a page shows only when it is asked for, with words that ask.
-    Folded(String, Option<Table>),
+    Folded(String, Table),
     List(List),
 }
 
@@ -147,6 +156,8 @@ pub struct Figure {
     /// Name and description for those who do not see the plot.
     pub name: &'static str,
     pub description: String,
+    /// The section with the figures, and its title; nothing where they follow at once.
+    pub figures: Option<(&'static str, &'static str)>,
     /// Classes of the style sheet with what they stand for.
     pub legend: Vec<(String, String)>,
     pub draw: fn(&Value, &Frame) -> Svg,
@@ -156,34 +167,80 @@ pub struct Figure {
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
-    pub head: Vec<&'static str>,
+    pub head: Vec<String>,
     /// Each as long as the head.
     pub rows: Vec<Vec<Cell>>,
+    /// Whether short figures stand in it, which stay in columns on a narrow screen, where rows of words become lists.
+    pub compact: bool,
     /// How many rows there are beside those shown.
-    pub more: usize,
+    more: usize,
+    /// The document that has all of them.
+    document: &'static str,
 }
 
 impl Table {
-    /// `count` is the number of rows that there are. Without rows there is no table.
-    pub fn new<const N: usize>(
+    /// A table of words: all rows, or those that are shown.
+    pub fn words<const N: usize>(
         name: &'static str,
         head: [&'static str; N],
         rows: impl Iterator<Item = [Cell; N]>,
-        count: usize,
-    ) -> Option<Table> {
-        let rows: Vec<Vec<Cell>> = rows.map(Vec::from).collect();
-        let more = count.saturating_sub(rows.len());
-        (!rows.is_empty()).then(|| Table { name, head: head.to_vec(), rows, more })
+    ) -> Table {
+        let head = head.map(str::to_owned).to_vec();
+        Table { name, head, rows: rows.map(Vec::from).collect(), compact: false, more: 0, document: "" }
     }
+
+    /// A table of figures.
+    pub fn figures(name: &'static str, head: Vec<String>, rows: impl Iterator<Item = Vec<Cell>>) -> Table {
+        Table { name, head, rows: rows.collect(), compact: true, more: 0, document: "" }
+    }
+
+    /// Tells that there are `count` rows, all of them in `document`.
+    pub fn of(mut self, count: usize, document: &'static str) -> Table {
+        self.more = count.saturating_sub(self.rows.len());
+        self.document = document;
+        self
+    }
+
+    /// What is not shown, in words; nothing where all is shown.
+    pub fn rest(&self) -> Option<String> {
+        more(self.more, self.document)
+    }
+
+    /// Whether a column has figures alone, which stand one below the other.
+    pub fn is_numeric(&self, column: usize) -> bool {
+        let figure = |text: &str| {
+            let digits = text.trim_end_matches('%').trim_end_matches(" ms").trim_end_matches(" s");
+            text == NONE || !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b))
+        };
+        self.rows.iter().all(|row| matches!(row.get(column).map(Vec::as_slice), Some([Run::Text(t)]) if figure(t)))
+    }
+}
+
+/// The keys of a plot that has what they stand for.
+pub fn legend(keys: &[(&str, &str, bool)]) -> Vec<(String, String)> {
+    let shown = keys.iter().filter(|(_, _, is_there)| *is_there);
+    shown.map(|(class, name, _)| ((*class).to_owned(), (*name).to_owned())).collect()
+}
+
+/// The head of a table of figures.
+pub fn head(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&n| n.to_owned()).collect()
 }
 
 /// Lines below a heading.
 #[derive(Debug)]
 pub struct List {
     pub title: &'static str,
-    pub lines: Vec<String>,
+    pub lines: Vec<Cell>,
     /// How many lines there are beside those shown.
     pub more: usize,
+}
+
+impl List {
+    /// What is not shown, in words; nothing where all is shown.
+    pub fn rest(&self) -> Option<String> {
+        more(self.more, "the JSON documents")
+    }
 }
 
 /// What stands in a cell, one after the other.
@@ -201,6 +258,8 @@ pub enum Run {
     Digest(String),
     /// A mark, and a word behind it or none.
     Pill(Tone, String),
+    /// A time as a document has it; it is shown to the second.
+    Time(String),
     /// The end of a line.
     Break,
 }
@@ -221,7 +280,7 @@ pub fn text(value: &Value) -> String {
 
 /// A cell with a value of a document.
 pub fn value(value: &Value) -> Cell {
-    plain(text(value))
+    prose(&text(value))
 }
 
 /// A cell with a path of a document.
@@ -229,7 +288,20 @@ pub fn path(value: &Value) -> Run {
     Run::Path(text(value))
 }
 
-/// What is not shown, in words; nothing where all is shown.
-pub fn more(count: usize) -> Option<String> {
-    (count > 0).then(|| format!("And {count} more in the JSON documents."))
+fn more(count: usize, document: &str) -> Option<String> {
+    (count > 0).then(|| format!("And {count} more in {document}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_figures_are_told() {
+        let row = |a: &str, b: &str, c: &str| Vec::from([a, b, c].map(plain));
+        let rows = [row("1,024", "v1", "12 ms"), row("95.42%", "2", "—"), row("—", "2025-11-19", "1.50 s")];
+        let table = Table::figures("t", head(&["a", "b", "c"]), rows.into_iter()).of(5, "timeline.json");
+        assert_eq!([0, 1, 2, 3].map(|column| table.is_numeric(column)), [true, false, true, false]);
+        assert_eq!(table.rest().as_deref(), Some("And 2 more in timeline.json."));
+    }
 }

@@ -5,12 +5,15 @@ use serde_json::Value;
 use crate::time::rfc3339;
 
 use super::svg::{Anchor, Svg};
+use super::words::clock;
 
 const HOUR_MS: i64 = 3_600_000;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 58.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 26.0;
+const BOTTOM: f64 = 30.0;
+/// The height of a line of text above a plot.
+const LINE: f64 = 18.0;
 
 /// A drawing as HTML, in both widths.
 pub fn both(id: &str, title: &str, description: &str, draw: impl Fn(&Frame) -> Svg) -> String {
@@ -29,7 +32,7 @@ pub struct Frame {
 
 /// For a printed page.
 #[cfg(feature = "pdf")]
-pub const PAPER: Frame = Frame { width: 680.0, ticks: 10 };
+pub const PAPER: Frame = Frame { width: 800.0, ticks: 10 };
 
 /// The times that are drawn, on the width of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -57,13 +60,14 @@ impl TimeAxis {
         let steps = [1, 2, 3, 6, 12, 24, 48, 72, 168, 336, 720, 2160, 8760].map(|h| h * HOUR_MS);
         let fits = |step: &&i64| (self.end - self.start) / **step < self.frame.ticks;
         let step = steps.iter().find(fits).copied().unwrap_or(self.end - self.start);
+        svg.text("tick", self.left - 6.0, bottom + 19.0, Anchor::End, "UTC");
         let mut t = self.start.div_euclid(step).saturating_add(1).saturating_mul(step);
         while t <= self.end {
             let x = self.x(t);
             svg.line("grid", (x, top), (x, bottom));
-            let room = x > self.left + 14.0 && x < self.frame.width - 16.0;
+            let room = x > self.left + 22.0 && x < self.frame.width - 16.0;
             if room {
-                svg.text("tick", x, bottom + 15.0, Anchor::Middle, &label(t, step));
+                svg.text("tick", x, bottom + 19.0, Anchor::Middle, &label(t, step));
             }
             t = t.saturating_add(step);
         }
@@ -115,38 +119,58 @@ fn nice(x: f64) -> f64 {
     factor * power
 }
 
-/// An empty plot of figures over the period: the drawing with its axes, and what nothing is known of shaded.
+/// An empty plot of figures over the period: the drawing with its axes, and what nothing is known of shaded. Of its height
+/// `above` is free for what stands over the plot.
 fn framed(
     timeline: &Value,
     frame: &Frame,
-    height: f64,
+    (height, above): (f64, f64),
     most: f64,
     label: impl Fn(f64) -> String,
 ) -> (Svg, TimeAxis, ValueAxis) {
     let mut svg = Svg::new(frame.width, height);
     let axis = TimeAxis::of(timeline, frame, LEFT);
-    let value = ValueAxis { top: TOP, bottom: height - BOTTOM, most };
+    let value = ValueAxis { top: TOP + above, bottom: height - BOTTOM, most };
     shade(&mut svg, timeline, &axis, value.top, value.bottom);
     axis.draw(&mut svg, value.top, value.bottom);
     value.draw(&mut svg, &axis, label);
     (svg, axis, value)
 }
 
-/// Availability by the hour, the rolling window, and the requirement; outages and what nothing is known of behind them.
-pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
-    let (mut svg, axis, value) = framed(timeline, frame, 280.0, 100.0, |v| format!("{v:.0}%"));
-    let required = float(&timeline["required_percent"]).unwrap_or(70.0);
-    for hour in list(&timeline["hours"]) {
-        let (Some(total), Some(good)) = (float(&hour["total_requests"]), float(&hour["successful_requests"])) else {
-            continue;
-        };
-        if total <= 0.0 {
+/// The windows that are judged, as brackets above a plot.
+fn windows(svg: &mut Svg, timeline: &Value, axis: &TimeAxis) {
+    let judged = list(&timeline["windows"]).iter().filter(|w| w["name"] != "updates");
+    for (row, window) in judged.take(2).enumerate() {
+        let y = LINE * row as f64 + 9.0;
+        let (x, end) = (axis.x(int(&window["start_ms"])), axis.x(int(&window["end_ms"])));
+        for edge in [x, end] {
+            svg.line("bracket", (edge, y - 4.0), (edge, y + 4.0));
+        }
+        let name = format!("{} hours", window["name"].as_str().unwrap_or_default().trim_end_matches('h'));
+        let half = name.chars().count() as f64 * 4.2 + 2.0;
+        let middle = (x + end) / 2.0;
+        if end - x < 2.0 * half + 12.0 {
+            svg.line("bracket", (x, y), (end, y));
             continue;
         }
-        let percent = good / total * 100.0;
+        svg.line("bracket", (x, y), (middle - half, y));
+        svg.line("bracket", (middle + half, y), (end, y));
+        svg.text("tick", middle, y + 4.0, Anchor::Middle, &name);
+    }
+}
+
+/// Availability by the hour, the rolling window, and the requirement; outages and what nothing is known of behind them.
+pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
+    let (mut svg, axis, value) = framed(timeline, frame, (290.0, 2.0 * LINE), 100.0, |v| format!("{v:.0}%"));
+    windows(&mut svg, timeline, &axis);
+    let required = float(&timeline["required_percent"]).unwrap_or(70.0);
+    for hour in list(&timeline["hours"]) {
+        let Some(ratio) = ratio(hour) else { continue };
+        let percent = ratio * 100.0;
         let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
         let class = if percent >= required { "bar good" } else { "bar bad" };
         let y = value.y(percent);
+        let total = float(&hour["total_requests"]).unwrap_or(0.0);
         let hint = format!("{}: {percent:.2}% of {total:.0} requests", clock(&hour["start"]));
         // An hour without a single good request is still seen.
         svg.rect(class, x, y.min(value.bottom - 2.0), bar(end - x), (value.bottom - y).max(2.0), &hint);
@@ -164,7 +188,8 @@ pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
 pub fn requests(timeline: &Value, frame: &Frame) -> Svg {
     let hours = list(&timeline["hours"]);
     let totals = hours.iter().filter_map(|h| float(&h["total_requests"]));
-    let (mut svg, axis, value) = framed(timeline, frame, 240.0, top(totals.fold(0.0, f64::max)), amount);
+    let (mut svg, axis, value) = framed(timeline, frame, (260.0, LINE), top(totals.fold(0.0, f64::max)), amount);
+    svg.text("tick", 0.0, TOP, Anchor::Start, "requests per hour");
     let groups = list(&timeline["groups"]);
     for hour in hours {
         let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
@@ -195,7 +220,7 @@ pub fn group_class(name: &str, position: usize) -> String {
 pub fn latency(timeline: &Value, frame: &Frame) -> Svg {
     let hours = list(&timeline["hours"]);
     let values = hours.iter().filter_map(|h| float(&h["p95_latency_seconds"]));
-    let (mut svg, axis, value) = framed(timeline, frame, 200.0, top(values.fold(0.0, f64::max)), seconds);
+    let (mut svg, axis, value) = framed(timeline, frame, (200.0, 0.0), top(values.fold(0.0, f64::max)), seconds);
     // A value is of the whole hour, so it is a step and no slope.
     let mut steps = Vec::new();
     for hour in hours {
@@ -223,7 +248,9 @@ pub fn versions(timeline: &Value, frame: &Frame) -> Svg {
         let lane = replicas.binary_search(&replica(&s["replica"])).unwrap_or(0);
         let version = s["version"].as_str().unwrap_or_default();
         let class = names.iter().position(|n| n == version).unwrap_or(0) % 6;
-        let (x, end) = (axis.x(time(&s["start"])), axis.x(time(&s["end"])));
+        // One sample is seen, too.
+        let end = axis.x(time(&s["end"])).max(axis.left + 2.0);
+        let x = axis.x(time(&s["start"])).min(end - 2.0);
         let hint = format!("{}: {version} from {} to {}", replica(&s["replica"]), clock(&s["start"]), clock(&s["end"]));
         svg.rect(&format!("bar s{class}"), x, lanes.y(lane), end - x, lanes.bar, &hint);
         // Only where it fits: seven units a character.
@@ -235,7 +262,7 @@ pub fn versions(timeline: &Value, frame: &Frame) -> Svg {
         let lane = replicas.binary_search(&replica(&s["replica"]));
         let x = axis.x(int(&s["timestamp_ms"]));
         let (top, bottom) = match lane {
-            Ok(lane) => (lanes.y(lane) - 3.0, lanes.y(lane) + lanes.bar + 3.0),
+            Ok(lane) => (lanes.y(lane) - lanes.over, lanes.y(lane) + lanes.bar + lanes.over),
             Err(_) => (TOP, lanes.bottom()),
         };
         svg.line("switch", (x, top), (x, bottom));
@@ -275,26 +302,32 @@ pub fn coverage(timeline: &Value, frame: &Frame) -> Svg {
         }
         for restart in list(&target["restarts"]) {
             let x = axis.x(time(restart));
-            svg.line("restart", (x, y - 2.0), (x, y + lanes.bar + 2.0));
+            svg.line("restart", (x, y - lanes.over), (x, y + lanes.bar + lanes.over));
         }
     }
     svg
 }
 
-/// Rows of bars, one per target; thin and without names where they are many.
+/// Rows of bars, one per target. Where they are many they have no names but the numbers of their rows, and touch.
 struct Lanes {
     count: usize,
     pitch: f64,
     bar: f64,
+    /// How far marks stand out of a bar.
+    over: f64,
     named: bool,
 }
 
 impl Lanes {
     fn new(count: usize) -> Lanes {
         match count {
-            0..=12 => Lanes { count, pitch: 30.0, bar: 20.0, named: true },
-            13..=40 => Lanes { count, pitch: 10.0, bar: 8.0, named: false },
-            _ => Lanes { count, pitch: 5.0, bar: 4.0, named: false },
+            0..=12 => Lanes { count, pitch: 30.0, bar: 20.0, over: 3.0, named: true },
+            13..=40 => Lanes { count, pitch: 16.0, bar: 12.0, over: 1.0, named: true },
+            _ => {
+                let pitch = (500.0 / count as f64).clamp(0.5, 5.0);
+                // They overlap a little, so that nothing shines through between them.
+                Lanes { count, pitch, bar: pitch + 0.5, over: 0.0, named: false }
+            }
         }
     }
 
@@ -316,16 +349,21 @@ impl Lanes {
     }
 
     fn names(&self, svg: &mut Svg, names: &[String], axis: &TimeAxis) {
-        let room = ((axis.left - 10.0) / 6.6).max(1.0) as usize;
+        let mut name = |lane: usize, name: &str| {
+            svg.text("tick", axis.left - 6.0, self.y(lane) + self.bar / 2.0 + 4.0, Anchor::End, name);
+        };
         if !self.named {
-            svg.text("tick", axis.left - 6.0, TOP + 12.0, Anchor::End, &self.count.to_string());
+            let step = nice(self.count as f64 / 6.0) as usize;
+            let numbers = (1..).map(|n| n * step).take_while(|n| *n <= self.count);
+            [1].into_iter().chain(numbers.filter(|n| *n > 1)).for_each(|n| name(n - 1, &n.to_string()));
             return;
         }
-        for (lane, name) in names.iter().enumerate() {
-            let fits = name.chars().count() <= room;
-            let shown =
-                if fits { name.clone() } else { format!("{}…", name.chars().take(room - 1).collect::<String>()) };
-            svg.text("tick", axis.left - 6.0, self.y(lane) + self.bar / 2.0 + 4.0, Anchor::End, &shown);
+        let room = ((axis.left - 10.0) / 6.6).max(1.0) as usize;
+        for (lane, whole) in names.iter().enumerate() {
+            let fits = whole.chars().count() <= room;
+            // Names of replicas differ at their ends.
+            let end = || whole.chars().skip(whole.chars().count() - (room - 1)).collect::<String>();
+            name(lane, &if fits { whole.clone() } else { format!("…{}", end()) });
         }
     }
 }
@@ -354,7 +392,7 @@ fn restarts(svg: &mut Svg, timeline: &Value, axis: &TimeAxis, bottom: f64) {
 
 /// The width of a bar, with a hair between it and the next one where there is room.
 fn bar(width: f64) -> f64 {
-    if width > 3.0 { width - 0.8 } else { width }
+    if width > 5.0 { width - 0.8 } else { width }
 }
 
 /// A round value above the largest one.
@@ -374,7 +412,7 @@ fn amount(x: f64) -> String {
 }
 
 fn seconds(x: f64) -> String {
-    if x < 1.0 { format!("{:.0}ms", x * 1000.0) } else { format!("{x:.1}s") }
+    if x < 1.0 { format!("{} ms", (x * 1e6).round() / 1e3) } else { format!("{} s", (x * 1e3).round() / 1e3) }
 }
 
 /// Points in runs without a hole.
@@ -402,15 +440,6 @@ pub fn replica(labels: &Value) -> String {
     if pairs.is_empty() { "(no labels)".to_owned() } else { pairs.join(" ") }
 }
 
-/// A time for people, to the minute.
-pub fn clock(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
-    match (text.get(..10), text.get(11..16)) {
-        (Some(day), Some(clock)) => format!("{day} {clock} UTC"),
-        _ => text.to_owned(),
-    }
-}
-
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -422,6 +451,12 @@ pub fn int(value: &Value) -> i64 {
 /// A figure; text such as `NaN` has none.
 pub fn float(value: &Value) -> Option<f64> {
     value.as_f64().filter(|x| x.is_finite())
+}
+
+/// The good share of an hour with requests.
+pub fn ratio(hour: &Value) -> Option<f64> {
+    let (total, good) = (float(&hour["total_requests"])?, float(&hour["successful_requests"])?);
+    (total > 0.0).then_some(good / total)
 }
 
 fn time(value: &Value) -> i64 {

@@ -28,6 +28,7 @@ fn short(x: f64) -> String {
 /// The part of a text that stands at its place.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
+    Start,
     Middle,
     End,
 }
@@ -92,6 +93,7 @@ impl Svg {
 
     pub fn text(&mut self, class: &str, x: f64, y: f64, anchor: Anchor, text: &str) {
         let anchor = match anchor {
+            Anchor::Start => "start",
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };

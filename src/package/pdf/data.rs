@@ -2,13 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::evidence::page::model::{Card, Cell, Count, Figure, List, Part, Report, Run, Section, Table, Tone, more};
-use crate::evidence::page::paper;
+use crate::evidence::page::model::{Card, Cell, Count, Figure, List, Part, Report, Run, Section, Table, Tone};
+use crate::evidence::page::{moment, paper, pieces};
 
 use super::alphabet::{Alphabet, CODE, TEXT};
 
-/// The longest word that is not cut: a time with milliseconds.
-const WORD: usize = 24;
 /// The longest text; of a longer one the rest is in the files alone.
 const LONGEST: usize = 5_000;
 /// The longest title: as long as the name of a file can be.
@@ -28,9 +26,10 @@ pub fn document(report: &Report, listings: Value, alphabet: &Alphabet) -> Value 
         "name": pieces(&shortened(&name, TITLE)),
         "short_name": shortened(&name, NAME),
         "facts": facts,
+        "status": report.status.as_ref().map(|(of, words)| w.pill(*of, words)),
         "cards": report.cards.iter().map(|c| w.card(c)).collect::<Vec<Value>>(),
         "counts": report.counts.iter().map(|c| w.count(c)).collect::<Vec<Value>>(),
-        "windows_are": w.text(&if report.windows_are.is_empty() { String::new() } else { format!("{}.", report.windows_are) }),
+        "windows_are": w.cell(&report.windows_are),
         "sections": report.sections.iter().map(|s| w.section(s)).collect::<Vec<Value>>(),
         "listings": listings,
         "made_by": w.text(&format!("Made by {} from the evidence and the code samples alone. The figures are those of the JSON documents.", report.made_by)),
@@ -52,29 +51,6 @@ fn legible(value: &Value, alphabet: &Alphabet) -> Value {
 /// The start of a long text.
 fn shortened(text: &str, most: usize) -> String {
     if text.chars().nth(most).is_none() { text.to_owned() } else { text.chars().take(most).chain(['…']).collect() }
-}
-
-/// Text in pieces between which a line may end: beside the spaces of its words, behind signs in long words, and anywhere in
-/// endless ones.
-pub fn pieces(text: &str) -> Vec<String> {
-    let mut out = vec![String::new()];
-    for word in text.split_inclusive(' ') {
-        let mut left = word.trim_end().chars().count();
-        let is_long = left > WORD;
-        let mut run = 0;
-        for c in word.chars() {
-            if let Some(piece) = out.last_mut() {
-                piece.push(c);
-            }
-            left = left.saturating_sub(1);
-            run += 1;
-            if is_long && left > 0 && (run >= WORD || "/_,;=&|".contains(c)) {
-                out.push(String::new());
-                run = 0;
-            }
-        }
-    }
-    out
 }
 
 fn tone(tone: Tone) -> Value {
@@ -101,27 +77,26 @@ impl Writer<'_> {
             "figure": self.text(&card.figure),
             "unit": self.text(&card.unit),
             "span": self.text(&card.span),
-            "reasons": card.reasons.iter().map(|r| self.text(r)).collect::<Vec<Value>>(),
+            "reasons": card.reasons.iter().map(|r| self.cell(r)).collect::<Vec<Value>>(),
         })
     }
 
     fn count(&self, count: &Count) -> Value {
-        let bad = count.tone == Some(Tone::Bad);
-        json!({"bad": bad, "figure": self.text(&count.figure), "words": self.text(&count.words)})
+        json!({"tone": count.tone.map(tone), "figure": self.text(&count.figure), "words": self.text(&count.words)})
     }
 
     fn section(&self, section: &Section) -> Value {
-        json!({"title": section.title, "parts": section.parts.iter().map(|p| self.part(p)).collect::<Vec<Value>>()})
+        let parts: Vec<Value> = section.parts.iter().map(|p| self.part(section, p)).collect();
+        json!({"id": section.id, "title": section.title, "parts": parts})
     }
 
-    fn part(&self, part: &Part) -> Value {
+    fn part(&self, section: &Section, part: &Part) -> Value {
         match part {
             Part::Text(text) => json!({"kind": "text", "text": self.text(text)}),
             Part::Note(text) => json!({"kind": "note", "text": self.text(text)}),
             Part::Figure(figure) => self.figure(figure),
-            Part::Table(table) => self.table(table, table.name),
-            Part::Folded(words, Some(table)) => self.table(table, words),
-            Part::Folded(words, None) => json!({"kind": "note", "text": self.text(words)}),
+            Part::Table(table) => self.table(table, Some(table.name).filter(|name| !section.says(name))),
+            Part::Folded(words, table) => self.table(table, Some(words)),
             Part::List(list) => self.list(list),
         }
     }
@@ -135,21 +110,24 @@ impl Writer<'_> {
             "kind": "figure",
             "title": figure.title,
             "note": self.text(figure.note),
+            "figures": figure.figures,
             "alt": format!("{}. {}", figure.name, shortened(&self.alphabet.text(&figure.description), LONGEST)),
             "legend": legend.collect::<Vec<Value>>(),
             "svg": paper::plot(figure, &self.timeline, TEXT),
         })
     }
 
-    fn table(&self, table: &Table, title: &str) -> Value {
+    fn table(&self, table: &Table, title: Option<&str>) -> Value {
         let row = |row: &Vec<Cell>| row.iter().map(|c| self.cell(c)).collect::<Vec<Value>>();
         json!({
             "kind": "table",
             "name": table.name,
             "title": title,
-            "head": table.head,
+            "compact": table.compact,
+            "head": table.head.iter().map(|h| self.text(h)).collect::<Vec<Value>>(),
+            "numeric": (0..table.head.len()).map(|column| table.is_numeric(column)).collect::<Vec<bool>>(),
             "rows": table.rows.iter().map(row).collect::<Vec<Vec<Value>>>(),
-            "more": more(table.more),
+            "more": table.rest(),
         })
     }
 
@@ -167,14 +145,19 @@ impl Writer<'_> {
                 let halves: Vec<String> = text.chunks(32).map(|half| half.iter().collect()).collect();
                 json!({"kind": "digest", "text": halves})
             }
-            Run::Pill(of, word) => json!({"kind": "pill", "tone": tone(*of), "text": self.text(word)}),
+            Run::Pill(of, word) => self.pill(*of, word),
+            Run::Time(exact) => json!({"kind": "time", "text": [moment(exact)]}),
             Run::Break => json!({"kind": "break"}),
         }
     }
 
+    fn pill(&self, of: Tone, word: &str) -> Value {
+        json!({"kind": "pill", "tone": tone(of), "text": self.text(word)})
+    }
+
     fn list(&self, list: &List) -> Value {
-        let lines: Vec<Value> = list.lines.iter().map(|l| self.text(l)).collect();
-        json!({"kind": "list", "title": list.title, "lines": lines, "more": more(list.more)})
+        let lines: Vec<Value> = list.lines.iter().map(|l| self.cell(l)).collect();
+        json!({"kind": "list", "title": list.title, "lines": lines, "more": list.rest()})
     }
 }
 
@@ -183,16 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_words_are_cut() {
-        for (text, expected) in [
-            ("", &[""][..]),
-            ("no cut, in 2025-11-19 12:00 UTC", &["no cut, in 2025-11-19 12:00 UTC"]),
-            ("in evidence/availability/x_72h.json now", &["in evidence/", "availability/", "x_", "72h.json now"]),
-            ("at 2025-11-19T11:59:51.740Z", &["at 2025-11-19T11:59:51.740Z"]),
-            ("abcdefghijklmnopqrstuvwxyz x", &["abcdefghijklmnopqrstuvwx", "yz x"]),
-        ] {
-            assert_eq!(pieces(text), expected);
-        }
+    fn long_texts_are_shortened() {
         assert_eq!((shortened("äöü", 3).as_str(), shortened("äöü", 2).as_str()), ("äöü", "äö…"));
     }
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::evidence::folder::Entry;
+use crate::evidence::page::pieces;
 use crate::report::python::thousands;
 
 use super::alphabet::Alphabet;
-use super::data::pieces;
 
 /// How many characters a row has.
 const COLUMNS: usize = 100;

@@ -1,0 +1,192 @@
+//! Availability, requests and latency over the period, as plots, by days and by hours.
+
+use serde_json::Value;
+
+use crate::loss::counted_noun;
+use crate::report::python::thousands;
+
+use super::model::{Cell, Figure, Part, Section, Table, head, legend, plain};
+use super::plots::{self, float, int, list, ratio};
+use super::words::{NONE, clock, latency, percent};
+
+/// How many hours are listed; no evidence has more.
+const MOST_HOURS: usize = 400;
+/// How many statuses have a column of their own.
+const MOST_GROUPS: usize = 6;
+const HOURS: (&str, &str) = ("hours", "Hour by hour");
+
+/// The plots.
+pub fn plots(timeline: &Value) -> Section {
+    let mut out = Section::new("time", "Over time");
+    let hours = list(&timeline["hours"]);
+    let any = |key: &str| hours.iter().filter_map(|h| float(&h[key])).any(|x| x > 0.0);
+    let is_served = any("total_requests");
+    if !is_served {
+        out.push(Part::Note("There are no requests in this period."));
+    }
+    if is_served || !list(&timeline["outages"]).is_empty() {
+        out.push(availability(timeline));
+    }
+    if !is_served {
+        return out;
+    }
+    out.push(requests(timeline));
+    if any("p95_latency_seconds") {
+        out.push(latencies(hours));
+    } else {
+        let words = "There are no latencies in this period: no histogram recommend_latency_seconds counted a request.";
+        out.push(Part::Note(words));
+    }
+    out
+}
+
+fn availability(timeline: &Value) -> Part {
+    let rolling = list(&timeline["rolling"]["points"]);
+    let last = rolling.iter().rev().find_map(|p| float(&p["availability_ratio"]));
+    let required = float(&timeline["required_percent"]);
+    let outages = list(&timeline["outages"]).len();
+    let below = |h: &Value| ratio(h).zip(required).map(|(ratio, required)| ratio * 100.0 < required);
+    let hours = || list(&timeline["hours"]).iter().filter_map(below);
+    let is_restarted = |t: &Value| !list(&t["restarts"]).is_empty();
+    Part::Figure(Figure {
+        id: "availability",
+        title: "Availability",
+        note: "Good requests in percent of all requests. Hours count the increments that the samples prove; the line is PromQL's.",
+        name: "Availability by the hour",
+        description: format!(
+            "Good requests of each hour, the last 72 hours before each hour, which end at {}, and the requirement of {}%. {}.",
+            last.map_or("no value".to_owned(), |r| percent(Some(r))),
+            required.map_or(NONE.to_owned(), |r| r.to_string()),
+            counted_noun(outages, "outage", "outages"),
+        ),
+        figures: Some(HOURS),
+        legend: legend(&[
+            ("box good", "hour at or above the requirement", hours().any(|below| !below)),
+            ("box bad", "hour below it", hours().any(|below| below)),
+            ("stroke rolling", "last 72 hours", last.is_some()),
+            ("stroke required", "requirement", true),
+            ("box outage", "no target up", outages > 0),
+            ("box unknown", "not scraped", !list(&timeline["coverage"]["gaps"]).is_empty()),
+            ("stroke restart", "restart", list(&timeline["coverage"]["targets"]).iter().any(is_restarted)),
+        ]),
+        draw: plots::availability,
+    })
+}
+
+fn requests(timeline: &Value) -> Part {
+    let groups = list(&timeline["groups"]);
+    let names = groups.iter().enumerate().map(|(i, g)| (i, g.as_str().unwrap_or_default()));
+    let keys = names.map(|(i, g)| (format!("box {}", plots::group_class(g, i)), format!("status {g}")));
+    let total: f64 = list(&timeline["hours"]).iter().filter_map(|h| float(&h["total_requests"])).sum();
+    Part::Figure(Figure {
+        id: "requests",
+        title: "Requests by status",
+        note: "Requests per hour of the clock; the first and the last hour may be shorter.",
+        name: "Requests by status and hour",
+        description: format!("{} requests of {}.", thousands(total), counted_noun(groups.len(), "status", "statuses")),
+        figures: Some(HOURS),
+        legend: keys.take(12).collect(),
+        draw: plots::requests,
+    })
+}
+
+fn latencies(hours: &[Value]) -> Part {
+    let highest = hours.iter().filter_map(|h| float(&h["p95_latency_seconds"])).reduce(f64::max);
+    Part::Figure(Figure {
+        id: "latency",
+        title: "Latency",
+        note: "95 of 100 requests of an hour were answered at least this fast, by histogram_quantile.",
+        name: "Latency, 95th percentile by the hour",
+        description: format!("The highest is {}.", latency(highest)),
+        figures: Some(HOURS),
+        legend: legend(&[("stroke latency", "95th percentile", true)]),
+        draw: plots::latency,
+    })
+}
+
+/// A day a row.
+pub fn days(timeline: &Value) -> Section {
+    struct Day<'a> {
+        date: &'a str,
+        total: f64,
+        good: f64,
+        p95: Option<f64>,
+        covered: f64,
+        hours: f64,
+    }
+    let mut days: Vec<Day<'_>> = Vec::new();
+    for hour in list(&timeline["hours"]) {
+        let date = hour["start"].as_str().and_then(|s| s.get(..10)).unwrap_or_default();
+        if days.last().is_none_or(|d| d.date != date) {
+            days.push(Day { date, total: 0.0, good: 0.0, p95: None, covered: 0.0, hours: 0.0 });
+        }
+        let Some(day) = days.last_mut() else { continue };
+        let length = (int(&hour["end_ms"]) - int(&hour["start_ms"])) as f64 / 3_600_000.0;
+        day.total += float(&hour["total_requests"]).unwrap_or(0.0);
+        day.good += float(&hour["successful_requests"]).unwrap_or(0.0);
+        day.p95 = [day.p95, float(&hour["p95_latency_seconds"])].into_iter().flatten().reduce(f64::max);
+        day.covered += float(&hour["coverage_ratio"]).unwrap_or(0.0) * length;
+        day.hours += length;
+    }
+    let rows = days.iter().map(|d| {
+        let cells = [
+            d.date.to_owned(),
+            thousands(d.total),
+            thousands(d.good),
+            percent((d.total > 0.0).then(|| d.good / d.total)),
+            latency(d.p95),
+            percent(Some(d.covered / d.hours.max(1e-9))),
+        ];
+        cells.map(plain).into()
+    });
+    let mut out = Section::new("days", "Day by day");
+    let head = head(&["Day (UTC)", "Requests", "Good", "Availability", "Highest hourly p95", "Scraped"]);
+    out.table(Table::figures("Days", head, rows));
+    out
+}
+
+/// What the plots are drawn from, an hour a row. Hours of which nothing is known are left out.
+pub fn hours(timeline: &Value) -> Section {
+    let mut out = Section::new(HOURS.0, HOURS.1);
+    let is_known = |h: &&Value| float(&h["coverage_ratio"]) != Some(0.0) || float(&h["total_requests"]).is_some();
+    let known: Vec<&Value> = list(&timeline["hours"]).iter().filter(is_known).collect();
+    if known.is_empty() {
+        out.push(Part::Note("Nothing is known of any hour."));
+        return out;
+    }
+    let groups = list(&timeline["groups"]);
+    let (named, others) = groups.split_at(groups.len().min(MOST_GROUPS));
+    let mut names = head(&["Hour (UTC)", "Requests"]);
+    names.extend(named.iter().map(|g| format!("Status {}", g.as_str().unwrap_or_default())));
+    names.extend((!others.is_empty()).then(|| "Other statuses".to_owned()));
+    names.extend(head(&["Good", "Availability", "Last 72 hours", "p95", "Up", "Scraped"]));
+    let points = list(&timeline["rolling"]["points"]);
+    let rows = known.iter().take(MOST_HOURS).map(|hour| hour_row(hour, named.len(), !others.is_empty(), points));
+    let table = Table::figures("Hours", names, rows).of(known.len(), "timeline.json");
+    out.folded(format!("The figures of the plots: {}", counted_noun(known.len(), "hour", "hours")), table);
+    out
+}
+
+/// `named` statuses have a column, and the others one together.
+fn hour_row(hour: &Value, named: usize, has_others: bool, points: &[Value]) -> Vec<Cell> {
+    let count = |n: Option<f64>| n.map_or(NONE.to_owned(), thousands);
+    let total = float(&hour["total_requests"]);
+    // Without a figure of all requests that of a status says nothing.
+    let of_status = |n: Option<f64>| count(total.and(n));
+    let requests = list(&hour["requests"]);
+    let start = clock(&hour["start"]);
+    let mut row = vec![start.strip_suffix(" UTC").unwrap_or(&start).to_owned(), count(total)];
+    row.extend((0..named).map(|i| of_status(requests.get(i).and_then(float))));
+    row.extend(has_others.then(|| of_status(Some(requests.iter().skip(named).filter_map(float).sum()))));
+    let inside = |p: &&Value| int(&p["end_ms"]) > int(&hour["start_ms"]) && int(&p["end_ms"]) <= int(&hour["end_ms"]);
+    let rolling = points.iter().find(inside).and_then(|p| float(&p["availability_ratio"]));
+    row.extend([
+        count(float(&hour["successful_requests"])),
+        percent(ratio(hour)),
+        percent(rolling),
+        latency(float(&hour["p95_latency_seconds"])),
+        percent(float(&hour["up_ratio"])),
+        percent(float(&hour["coverage_ratio"])),
+    ]);
+    row.into_iter().map(plain).collect()
+}
