@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file (which files, compression, form) -> read (lines into scrapes and timed samples) -> join (targets, stale markers, series)
-//!   name, manifest (when)  rules (which labels)     texts (series by their lines)           cut (at the end of a line)
+//!   dating (when), rules (which labels)             answer (JSON), texts (series by lines)  cut (at the end of a line)
 //!                                                       building, packed, ids (what is held)
 //! ```
 //!
@@ -11,8 +11,10 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod answer;
 mod building;
 mod cut;
+mod dating;
 mod file;
 mod ids;
 mod join;
@@ -31,18 +33,20 @@ use rayon::prelude::*;
 
 use crate::archive::Limits;
 use crate::error::{Error, ErrorKind, Result};
-use crate::labels::{Label, Labels, printable};
+use crate::labels::{Labels, printable};
 use crate::loss::{Ledger, Loss, counted_noun};
 use crate::sample::Samples;
 use crate::scrape::{Form, Sniffed};
-use crate::time::{DurationMs, Interval, TimestampMs, parse_time, rfc3339};
+use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::version::PromVersion;
 
+use dating::{Dating, tell_times};
 use join::{Join, Rules, TargetKey};
 use name::{NameTime, time_in};
 use packed::Chunks;
 use read::{Bundle, Contents, Context};
 
+pub use dating::TimeRule;
 pub use file::{Content, Found, Opened, Packing, files, open};
 pub use manifest::MANIFEST;
 pub use rules::{Glob, LabelRules};
@@ -54,44 +58,6 @@ const BUNDLE_FILES: usize = 64;
 const BUNDLE_BYTES: u64 = 16 << 20;
 
 const UNDATABLE: &str = "say when with a time in the file's name, a manifest.json beside the files, a line `# scrape <time>`, --time-from mtime, or --time-from and one time for all; --include GLOB leaves out what is no dump";
-
-/// What tells first when a file was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeRule {
-    /// Its name.
-    Name,
-    /// `manifest.json` beside it.
-    Manifest,
-    /// When the file was last written, as the system says.
-    Mtime,
-    /// This time, in milliseconds.
-    Fixed(TimestampMs),
-}
-
-impl TimeRule {
-    /// Reads `name`, `manifest`, `mtime`, or a time.
-    pub fn parse(text: &str) -> Result<TimeRule> {
-        match text {
-            "name" => Ok(TimeRule::Name),
-            "manifest" => Ok(TimeRule::Manifest),
-            "mtime" => Ok(TimeRule::Mtime),
-            _ => parse_time(text).map(|(ms, _)| TimeRule::Fixed(ms)).map_err(|_| {
-                Error::usage(format!("--time-from {}: this is neither a rule nor a time", printable(text)))
-                    .hint("write name, manifest, mtime, or a time such as 2025-11-19T12:00:00Z")
-            }),
-        }
-    }
-
-    /// The rule in words.
-    fn name(self) -> &'static str {
-        match self {
-            TimeRule::Name => "file names",
-            TimeRule::Manifest => "manifest.json",
-            TimeRule::Mtime => "modification times",
-            TimeRule::Fixed(_) => "--time-from",
-        }
-    }
-}
 
 /// What the samples in saved answers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -548,113 +514,6 @@ fn stream(rel: &str) -> String {
         _ => plain.rsplit_once('.').map_or_else(|| "*".to_owned(), |(_, ending)| format!("*.{ending}")),
     };
     format!("{folder}/{rest}")
-}
-
-/// When files were made.
-struct Dating<'a> {
-    options: &'a DumpOptions,
-    /// By path relative to the root.
-    entries: BTreeMap<String, manifest::Entry>,
-}
-
-impl<'a> Dating<'a> {
-    /// Reads every `manifest.json` among the files.
-    fn new(found: &[Found], options: &'a DumpOptions) -> Result<Dating<'a>> {
-        let mut entries = BTreeMap::new();
-        for f in found {
-            let (folder, name) = f.rel.rsplit_once('/').unwrap_or(("", &f.rel));
-            if name != MANIFEST {
-                continue;
-            }
-            let below = |file: String| if folder.is_empty() { file } else { format!("{folder}/{file}") };
-            entries.extend(manifest::read(&f.path)?.into_iter().map(|(file, entry)| (below(file), entry)));
-        }
-        Ok(Dating { options, entries })
-    }
-
-    /// The time of a file and what told it, or why nothing does. Errs where the system does not answer.
-    fn time_of(&self, found: &Found) -> Result<Result<(TimestampMs, TimeRule), String>> {
-        let mut why = "its name has no time, and no manifest.json names it".to_owned();
-        for rule in self.options.time_from.into_iter().chain([TimeRule::Manifest, TimeRule::Name]) {
-            let time = match rule {
-                TimeRule::Fixed(ms) => Some(ms),
-                TimeRule::Manifest => self.entries.get(&found.rel).and_then(|e| e.time_ms),
-                TimeRule::Mtime => Some(modified(&found.path)?),
-                TimeRule::Name => match time_in(found.rel.rsplit('/').next().unwrap_or_default()) {
-                    NameTime::One(ms, _) => Some(ms),
-                    NameTime::Several => {
-                        why = "its name has several times, and no manifest.json names it".to_owned();
-                        None
-                    }
-                    NameTime::None => None,
-                },
-            };
-            if let Some(ms) = time {
-                return Ok(Ok((ms, rule)));
-            }
-        }
-        Ok(Err(why))
-    }
-
-    /// The labels of a file's target: of the manifest, of its path, and of `--label`; the last ones count.
-    fn labels_of(&self, found: &Found, options: &DumpOptions) -> Labels {
-        let stored = self.entries.get(&found.rel).into_iter().flat_map(|e| e.labels.clone());
-        let all: BTreeMap<String, String> = stored.chain(options.labels.of(&found.rel)).collect();
-        let pair = |(name, value): (String, String)| Label {
-            name: name.into_bytes().into(),
-            value: value.into_bytes().into(),
-        };
-        Labels::normalized(all.into_iter().map(pair).collect()).0
-    }
-
-    /// Whether a file that is no dump was meant to be one.
-    fn looks_like_a_dump(&self, found: &Found) -> bool {
-        self.entries.contains_key(&found.rel) || is_dump_name(&found.rel)
-    }
-
-    /// A loss for every file that a manifest names and that is not there.
-    fn tell_missing(&self, names: &[String], ledger: &mut Ledger) {
-        let names: BTreeSet<&String> = names.iter().collect();
-        let include = |rel: &str| self.options.include.as_ref().is_none_or(|glob| glob.matches(rel));
-        for (rel, entry) in self.entries.iter().filter(|(rel, _)| !names.contains(rel) && include(rel)) {
-            ledger.losses.push(Loss {
-                file: rel.clone(),
-                offset: None,
-                kind: ErrorKind::Missing,
-                detail: "manifest.json names it, and it is not there".to_owned(),
-                series: None,
-                interval: entry.time_ms.map(|t| Interval::new(t, t)),
-                samples: None,
-            });
-        }
-    }
-}
-
-fn modified(path: &Path) -> Result<TimestampMs> {
-    let failed = |e: std::io::Error| Error::io(path, "ask when it was written", &e);
-    let time = std::fs::metadata(path).and_then(|m| m.modified()).map_err(failed)?;
-    let before = |e: std::time::SystemTimeError| i64::try_from(e.duration().as_millis()).map(|ms| -ms);
-    let ms = time.duration_since(std::time::UNIX_EPOCH).map_or_else(before, |d| i64::try_from(d.as_millis()));
-    ms.map_err(|_| Error::new(ErrorKind::Unsupported, "its modification time is out of range").at(path))
-}
-
-/// Notes which rule told the times of how many files.
-fn tell_times(files: &[DumpFile], ledger: &mut Ledger) {
-    let mut by_rule: BTreeMap<&'static str, (usize, Interval)> = BTreeMap::new();
-    for f in files.iter().filter(|f| f.scrapes > 0) {
-        if let (Some(rule), Some(t)) = (f.time_from, f.time_ms) {
-            let of = by_rule.entry(rule).or_insert((0, Interval::new(t, t)));
-            *of = (of.0 + 1, of.1.hull(Interval::new(t, t)));
-        }
-    }
-    for (rule, (count, times)) in by_rule {
-        ledger.notes.push(format!(
-            "the times of {} are from {rule}: {} to {}",
-            counted_noun(count, "file", "files"),
-            rfc3339(times.start),
-            rfc3339(times.end)
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ use crate::error::{Error, ErrorKind, Result, plain_io};
 use crate::labels::{Label, Labels, METRIC_NAME};
 use crate::loss::Loss;
 use crate::scrape::{
-    AnswerSeries, Dialect, Event, Families, Family, Fault, FaultKind, Form, MetricType, Part, Reader, Sample, Sniffed,
-    read_answer,
+    Dialect, Event, Families, Family, Fault, FaultKind, Form, MetricType, Part, Reader, Sample, Sniffed,
 };
 use crate::time::{Interval, TimestampMs};
 use crate::version::{NEWEST, OLDEST, PromVersion};
@@ -184,7 +183,7 @@ impl Bundle {
     }
 
     /// The position of the series with these labels.
-    fn id(&mut self, labels: Labels) -> u32 {
+    pub(super) fn id(&mut self, labels: Labels) -> u32 {
         let next = self.series.len() as u32;
         let id = *self.by_labels.entry(labels.clone()).or_insert(next);
         if id == next {
@@ -198,68 +197,10 @@ impl Bundle {
         self.expositions += 1;
         self.expositions
     }
-
-    /// A saved answer of the query API.
-    fn answer(&mut self, bytes: impl Read, context: &Context<'_>, target: usize) -> Contents {
-        let mut all: Vec<AnswerSeries> = Vec::new();
-        let summary = read_answer(bytes, |s| all.push(s));
-        let mut contents = Contents { target, ..Contents::default() };
-        match &summary {
-            Ok(summary) => {
-                if summary.status != "success" {
-                    let why = summary.error.clone().unwrap_or_else(|| format!("its status is `{}`", summary.status));
-                    let detail = format!("the server answered with an error: {why}");
-                    contents.losses.push(loss(context.rel, None, ErrorKind::Missing, detail));
-                }
-                let warnings = summary.warnings.iter().map(|w| format!("{}: the server warned: {w}", context.rel));
-                contents.notes.extend(warnings);
-            }
-            Err(fault) => {
-                let detail = format!("{fault}; the series before it are used");
-                contents.losses.push(loss(context.rel, None, ErrorKind::Malformed, detail));
-            }
-        }
-        if all.is_empty() && summary.as_ref().is_ok_and(|s| s.status == "success") {
-            contents.notes.push(format!("{}: the answer is empty: nothing matched what was asked", context.rel));
-            return contents;
-        }
-        let is_vector = summary.as_ref().is_ok_and(|s| s.result_type == "vector");
-        contents.evaluated = match context.answers {
-            Answers::Raw => false,
-            Answers::Evaluated => true,
-            Answers::Auto => is_vector || is_on_one_grid(&all),
-        };
-        if contents.evaluated {
-            contents.notes.push(format!(
-                "{}: these look like evaluations at even steps (query_range), each sample repeated for up to 5 minutes, so nothing here says what was scraped and coverage is unknown; --answers raw if they are raw samples",
-                context.rel
-            ));
-        }
-        for AnswerSeries { labels, samples, histograms_ms } in all {
-            let labels = completed(&labels, &context.target.labels);
-            if let (Some(first), Some(last)) = (histograms_ms.iter().min(), histograms_ms.iter().max()) {
-                contents.losses.push(Loss {
-                    series: Some(labels.clone()),
-                    interval: Some(Interval::new(*first, *last)),
-                    samples: Some(histograms_ms.len() as u64),
-                    ..loss(
-                        context.rel,
-                        None,
-                        ErrorKind::Unsupported,
-                        "native histograms in answers are not read".to_owned(),
-                    )
-                });
-            }
-            contents.samples += samples.len() as u64;
-            let id = self.id(labels);
-            self.series.get_mut(id as usize).into_iter().for_each(|s| s.timed.extend(&samples));
-        }
-        contents
-    }
 }
 
 /// A loss in a file.
-fn loss(rel: &str, offset: Option<u64>, kind: ErrorKind, detail: String) -> Loss {
+pub(super) fn loss(rel: &str, offset: Option<u64>, kind: ErrorKind, detail: String) -> Loss {
     Loss { file: rel.to_owned(), offset, kind, detail, series: None, interval: None, samples: None }
 }
 
@@ -683,25 +624,14 @@ fn of_target(scraped: &Labels, target: &Labels) -> Labels {
 }
 
 /// The labels of a series that was stored once, with those of `target` that it lacks.
-fn completed(stored: &Labels, target: &Labels) -> Labels {
+pub(super) fn completed(stored: &Labels, target: &Labels) -> Labels {
     let lacking = target.iter().filter(|l| stored.get(&l.name).is_empty());
     Labels::normalized(stored.iter().chain(lacking).cloned().collect()).0
-}
-
-/// Whether all times of all series are steps of one grid, as evaluations are. Raw samples of several targets are not, since
-/// each target has a phase of its own.
-fn is_on_one_grid(all: &[AnswerSeries]) -> bool {
-    let times = || all.iter().flat_map(|s| &s.samples.ts);
-    let spacing = |w: &[i64]| w.last().zip(w.first()).map(|(b, a)| b.saturating_sub(*a)).filter(|d| *d > 0);
-    let step = all.iter().flat_map(|s| s.samples.ts.windows(2).filter_map(spacing)).min();
-    let Some(first) = times().next() else { return false };
-    times().all(|t| step.map_or(t == first, |step| t.wrapping_sub(*first) % step == 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Samples;
 
     #[test]
     fn labels_of_a_target_count_and_scraped_ones_are_renamed() {
@@ -713,18 +643,5 @@ mod tests {
             r#"x{exported_exported_job="c", exported_job="d", instance="b", job="a"}"#
         );
         assert_eq!(completed(&scraped, &target).to_string(), r#"x{exported_job="d", instance="b", job="c"}"#);
-    }
-
-    #[test]
-    fn evaluations_stand_on_one_grid() {
-        let series = |ts: &[i64]| AnswerSeries {
-            labels: Labels::default(),
-            samples: Samples::new(ts.to_vec(), vec![0; ts.len()]),
-            histograms_ms: Vec::new(),
-        };
-        assert!(is_on_one_grid(&[series(&[10, 15, 25]), series(&[20])]));
-        assert!(!is_on_one_grid(&[series(&[10, 15, 25]), series(&[12, 17])]));
-        assert!(!is_on_one_grid(&[series(&[10, 15, 21])]));
-        assert!(!is_on_one_grid(&[]));
     }
 }
