@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::model::{Cell, Run, Section, Table, Tone, path, plain, value};
 use super::plots::{int, list};
+use crate::loss::counted_noun;
 
 /// How many deliverables are complete, in a sentence; nothing without a checklist.
 pub fn status(document: &Value) -> Option<(Tone, String)> {
@@ -68,7 +69,7 @@ fn status_pill(value: &Value) -> Cell {
 /// How many checks hold, and each that does not.
 fn found(checks: &[Value]) -> Cell {
     let hold = checks.iter().filter(|c| c["ok"] == true).count();
-    let mut out = plain(format!("{hold} of {} checks hold", checks.len()));
+    let mut out = plain(format!("{hold} of {}", counted_noun(checks.len(), "check holds", "checks hold")));
     for check in checks.iter().filter(|c| c["ok"] != true) {
         let name = check["name"].as_str().unwrap_or_default().replace('_', " ");
         out.extend([
