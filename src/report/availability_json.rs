@@ -134,6 +134,7 @@ pub(super) fn coverage(c: &Coverage) -> Value {
                 "restarts": t.restarts.as_ref().map(|list| list.iter().map(|r| rfc3339(*r)).collect::<Vec<_>>()),
                 "stale_markers": t.stale_markers,
                 "longest_outage": t.longest_outage.map(|i| spans(&[i])).and_then(|v| v.get(0).cloned()),
+                "longest_down": t.longest_down.map(|i| spans(&[i])).and_then(|v| v.get(0).cloned()),
             })
         })
         .collect();

@@ -172,8 +172,15 @@ pub(super) fn coverage(out: &mut String, style: Style, c: &Coverage) {
             t.restarts.as_ref().map_or("restarts unknown".to_owned(), |r| counted_noun(r.len(), "restart", "restarts")),
             counted_noun(t.stale_markers as usize, "stale marker", "stale markers"),
         ));
-        if let Some(outage) = t.longest_outage {
-            line(format!("  longest outage: {}", span(outage)));
+        match (t.longest_outage, t.longest_down) {
+            (None, _) => {}
+            (Some(outage), Some(down)) if outage == down => line(format!("  longest outage: {}", span(outage))),
+            (Some(outage), down) => {
+                line(format!("  longest outage, with what was not scraped: {}", span(outage)));
+                if let Some(down) = down {
+                    line(format!("  longest time down: {}", span(down)));
+                }
+            }
         }
     }
     if c.targets.len() > MOST {

@@ -329,6 +329,8 @@ pub struct TargetCoverage {
     pub stale_markers: u64,
     /// The longest stretch not covered by a scrape that said 1; without `up`, by the selected series. `None` where all is covered.
     pub longest_outage: Option<Interval>,
+    /// The longest stretch that was scraped, and in which no scrape said 1. `None` where there is none, and without `up`.
+    pub longest_down: Option<Interval>,
 }
 
 /// A single target, in words: whoever has several replicas would miss the others.
@@ -378,7 +380,9 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             ups += up;
             scrapes += live.len() as u64;
         }
-        let outages = complement(&covered_by(target, span, |v| target.answered(v)), span);
+        let answered = covered_by(target, span, |v| target.answered(v));
+        let gaps = complement(&covered, span);
+        let down = complement(&joined([answered.as_slice(), &gaps].concat()), span);
         let stale_selected = selected
             .iter()
             .filter(|s| targets.of(&s.labels).is_some_and(|t| t.labels == target.labels))
@@ -392,11 +396,12 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
             up_ratio: (target.has_up && !live.is_empty()).then(|| up as f64 / live.len() as f64),
             first_ms: live.first().map(|(t, _)| *t),
             last_ms: live.last().map(|(t, _)| *t),
-            gaps: complement(&covered, span),
+            gaps,
             downs: if target.has_up { downs(&live) } else { Vec::new() },
             restarts: (!target.starts.is_empty()).then(|| restarts(target, span)),
             stale_markers: (inside.len() - live.len() + stale_selected) as u64,
-            longest_outage: outages.into_iter().max_by(|a, b| a.length().cmp(&b.length()).then(b.start.cmp(&a.start))),
+            longest_outage: longest(complement(&answered, span)),
+            longest_down: longest(down),
         });
     }
     let covered = joined(all_covered);
@@ -409,6 +414,11 @@ pub fn coverage(targets: &Targets, span: Span, selected: &[&LoadedSeries]) -> Co
         gaps,
         targets: per_target,
     }
+}
+
+/// The longest stretch, of equally long ones the first.
+fn longest(stretches: Vec<Interval>) -> Option<Interval> {
+    stretches.into_iter().max_by(|a, b| a.length().cmp(&b.length()).then(b.start.cmp(&a.start)))
 }
 
 /// The stretches of `span` that were scraped, and in which no scrape of any target said 1. What was not scraped is a gap.
@@ -564,6 +574,22 @@ mod tests {
         let falls = vec![(10, 20), (10, 45), (60, 70), (5, 15)];
         restarts_from_counters(&mut c, &targets, std::iter::once((labels, falls)));
         assert_eq!(c.targets[0].restarts, Some(vec![15, 70]));
+    }
+
+    /// An outage was counted over time that was never scraped, even in the future.
+    #[test]
+    fn time_that_was_not_scraped_is_no_time_down() {
+        let target = target(&[10, 20, 30, 60, 70], &[1.0, 0.0, 0.0, 0.0, 1.0], 10);
+        let targets = Targets {
+            by_id: index_by_id([&target.labels].into_iter()),
+            targets: vec![target],
+            ledger: Ledger::default(),
+        };
+        let c = coverage(&targets, Span { start: 0, end: 500 }, &[]);
+        let of = &c.targets[0];
+        assert_eq!(of.longest_outage, Some(Interval::new(70, 500)));
+        assert_eq!(of.longest_down, Some(Interval::new(10, 30)));
+        assert_eq!(outages(&targets, Span { start: 0, end: 500 }), [Interval::new(10, 30), Interval::new(45, 55)]);
     }
 
     #[test]

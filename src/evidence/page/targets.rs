@@ -105,7 +105,7 @@ fn coverage(out: &mut Section, timeline: &Value) {
         draw: plots::coverage,
     }));
     let rows = targets.iter().take(MOST).map(|t| {
-        let outage = &t["longest_outage"];
+        let outage = &t["longest_down"];
         let outage = float(&outage["seconds"])
             .map_or("none".to_owned(), |s| format!("{} from {}", length(s), clock(&outage["start"])));
         let cells = [
