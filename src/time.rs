@@ -77,6 +77,8 @@ impl fmt::Display for Interval {
 /// The last millisecond of the year 9999.
 const LAST_MS: TimestampMs = 253_402_300_799_999;
 
+const OUT_OF_RANGE: &str = "it is out of range; times go from the year -9999 to 9999-12-30T22:00:00Z";
+
 /// Reads RFC 3339 (with or without fraction; without a zone it is UTC) or Unix seconds (with or without fraction).
 ///
 /// The result is exact to the millisecond; finer digits are refused rather than rounded.
@@ -106,8 +108,12 @@ pub fn parse_time(text: &str) -> Result<(TimestampMs, bool)> {
     }
     match upper.parse::<jiff::civil::DateTime>() {
         Ok(civil) => {
-            let ts = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| bad("it is out of range"))?;
+            let ts = jiff::tz::Offset::UTC.to_timestamp(civil).map_err(|_| bad(OUT_OF_RANGE))?;
             exact_ms(ts).map(|ms| (ms, true)).ok_or_else(|| bad("it is finer than a millisecond"))
+        }
+        // A zone keeps it from being civil, and the range from being a time.
+        Err(_) if jiff::fmt::temporal::Pieces::parse(&upper).is_ok_and(|p| p.time().is_some()) => {
+            Err(bad(OUT_OF_RANGE))
         }
         Err(_) => Err(bad("neither RFC 3339 nor Unix seconds")),
     }
