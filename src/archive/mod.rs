@@ -103,7 +103,10 @@ pub fn spool(path: &Path, limits: &Limits) -> Result<Spooled> {
     };
     let file_name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let shared = Rc::new(Shared::new(limits.clone(), length));
-    let mut tree = Tree::new(PrivateDir::new(limits.temp_dir.as_deref())?, shared.clone(), file_name);
+    let spool = PrivateDir::new(limits.temp_dir.as_deref());
+    let spool = spool
+        .map_err(|e| e.hint("archives are unpacked into a private folder; --temp-dir DIR makes it somewhere else"))?;
+    let mut tree = Tree::new(spool, shared.clone(), file_name);
     let walked = match kind {
         Kind::Zip => zipped::walk(&mut tree, &shared, open()?, open()?),
         Kind::Tar | Kind::TarGz | Kind::TarZst => tarball::walk(&mut tree, &shared, open()?, kind),

@@ -67,9 +67,7 @@ impl PrivateDir {
             None => builder.tempdir(),
         };
         let dir = made.map_err(|e| {
-            let error =
-                Error::io(parent.unwrap_or(Path::new("the system's temporary folder")), "make a folder there", &e);
-            error.hint("an archive is unpacked into a private folder, and --temp-dir DIR makes it somewhere else; a dataset is made beside its place")
+            Error::io(parent.unwrap_or(Path::new("the system's temporary folder")), "make a folder there", &e)
         })?;
         existing.insert(dir.path().to_path_buf());
         Ok(PrivateDir { path: dir.path().to_path_buf(), dir: Some(dir) })

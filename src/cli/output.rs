@@ -135,7 +135,7 @@ impl OutputFolder {
                 return Err(error.hint("choose another name, or add --force"));
             }
         }
-        let private = PrivateDir::new(Some(parent(target)))?;
+        let private = private_dir(target)?;
         Ok(OutputFolder { private, target: target.to_path_buf(), replaces: existing.is_some() })
     }
 
@@ -152,6 +152,14 @@ impl OutputFolder {
         }
         Ok(())
     }
+}
+
+/// A private folder beside `target`, in which it is made.
+fn private_dir(target: &Path) -> Result<PrivateDir> {
+    PrivateDir::new(Some(parent(target))).map_err(|e| match parent(target).exists() {
+        true => e.hint("an output is made beside its place: choose one in a folder that you may write to"),
+        false => e,
+    })
 }
 
 /// The first entry below `dir`, by its path, that is neither one of `own` nor a folder of such.
@@ -195,7 +203,7 @@ impl OutputFile {
                 .at(target)
                 .hint("choose another name"));
         }
-        let private = PrivateDir::new(Some(parent(target)))?;
+        let private = private_dir(target)?;
         let temp = NamedTempFile::new_in(private.path()).map_err(|e| write_error(&e, Some(target)))?;
         Ok(OutputFile { temp, private, target: target.to_path_buf(), force })
     }
