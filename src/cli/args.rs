@@ -241,24 +241,9 @@ pub struct WindowArgs {
     pub end: Option<String>,
 }
 
-/// `promproof availability`.
+/// Which series are requests, and what else the service measures.
 #[derive(Debug, Args)]
-pub struct AvailabilityArgs {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub common: CommonArgs,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub window: WindowArgs,
-    /// Also evaluate the same window at earlier ends, this far apart
-    #[arg(long, value_name = "STEP")]
-    pub every: Option<String>,
-    /// Required availability in percent
-    #[arg(long, value_name = "PCT", default_value_t = 70.0)]
-    pub required: f64,
-    /// Whether gaps widen the bounds that decide, or are ignored as the live script did
-    #[arg(long, value_enum, default_value_t = VerdictMode::Bounded)]
-    pub verdict: VerdictMode,
+pub struct RequestArgs {
     /// All requests, as a PromQL selector of a counter (default: recommend_requests_total, good with status 200, errors
     /// with status 500)
     #[arg(long, value_name = "SEL")]
@@ -278,6 +263,40 @@ pub struct AvailabilityArgs {
     /// Classic latency buckets (default with the default --total: recommend_latency_seconds_bucket)
     #[arg(long, value_name = "SEL")]
     pub latency: Option<String>,
+}
+
+/// Which series tell of model switches.
+#[derive(Debug, Args)]
+pub struct SwitchArgs {
+    /// The switch counter (default: model_switches_total{status="success"})
+    #[arg(long, value_name = "SEL")]
+    pub switches: Option<String>,
+    /// The info gauge of served versions (default: model_version_info)
+    #[arg(long, value_name = "SEL")]
+    pub version_info: Option<String>,
+}
+
+/// `promproof availability`.
+#[derive(Debug, Args)]
+pub struct AvailabilityArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: CommonArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub window: WindowArgs,
+    /// Also evaluate the same window at earlier ends, this far apart
+    #[arg(long, value_name = "STEP")]
+    pub every: Option<String>,
+    /// Required availability in percent
+    #[arg(long, value_name = "PCT", default_value_t = 70.0)]
+    pub required: f64,
+    /// Whether gaps widen the bounds that decide, or are ignored as the live script did
+    #[arg(long, value_enum, default_value_t = VerdictMode::Bounded)]
+    pub verdict: VerdictMode,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub requests: RequestArgs,
     /// Verdict unknown below this coverage (0.95 or 95%)
     #[arg(long, value_name = "RATIO")]
     pub require_coverage: Option<String>,
@@ -325,12 +344,9 @@ pub struct ModelUpdatesArgs {
     /// Switches of several replicas to one version this close together are one update
     #[arg(long, value_name = "DUR", default_value = "10m")]
     pub same_update: String,
-    /// The switch counter (default: model_switches_total{status="success"})
-    #[arg(long, value_name = "SEL")]
-    pub switches: Option<String>,
-    /// The info gauge of served versions (default: model_version_info)
-    #[arg(long, value_name = "SEL")]
-    pub version_info: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub metrics: SwitchArgs,
     /// The expected spacing of scrapes (default: read off `up`)
     #[arg(long, value_name = "DUR")]
     pub scrape_interval: Option<String>,
@@ -458,6 +474,15 @@ pub struct CollectArgs {
     /// What was saved about containers, images and requirements
     #[arg(long, value_name = "DIR")]
     pub system: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Metrics of another service")]
+    #[allow(missing_docs)]
+    pub requests: RequestArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub metrics: SwitchArgs,
+    /// The expected spacing of scrapes (default: read off `up`)
+    #[arg(long, value_name = "DUR")]
+    pub scrape_interval: Option<String>,
 }
 
 /// `promproof package`.

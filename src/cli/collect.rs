@@ -15,7 +15,7 @@ pub fn run(args: CollectArgs) -> Result<u8> {
     let epoch = std::env::var_os("SOURCE_DATE_EPOCH").map(|e| e.to_string_lossy().into_owned());
     let plan = plan::collect(&common, &args, program("git"), epoch.as_deref())?;
     signals::remove_private_folders();
-    each_source(&common, &selectors(), |source| {
+    each_source(&common, &selectors(&plan.options), |source| {
         keep_out_of_sources(&common, &plan.target)?;
         let folder = OutputFolder::create(&plan.target, common.force, own_files)?;
         let collected = collect(&source, &plan.options, folder.path())?;

@@ -3,11 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use crate::archive::Limits;
 use crate::cli::args::{
     AnswersArg, ArchiveArg, AvailabilityArgs, CollectArgs, CommonArgs, ConvertArgs, DumpedArgs, LayoutArg,
-    ModelUpdatesArgs, PackageArgs, PartitionArg, ProgressMode, ReportFormat, SynthArgs, VerdictMode, View, When,
-    WindowArgs,
+    ModelUpdatesArgs, PackageArgs, PartitionArg, ProgressMode, ReportFormat, RequestArgs, SwitchArgs, SynthArgs,
+    VerdictMode, View, When, WindowArgs,
 };
 use crate::cli::output::keep_out_of;
 use crate::cli::progress::Shown;
@@ -274,12 +276,9 @@ pub struct AvailabilityPlan {
     pub requirement: Requirement,
 }
 
-/// Settles the question of `promproof availability`.
-pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<AvailabilityPlan> {
+/// Which requests are asked about.
+fn requests(args: &RequestArgs) -> Result<Question> {
     let selector = |text: &Option<String>| text.as_deref().map(Selector::parse).transpose();
-    if matches!(args.format, ReportFormat::Table | ReportFormat::Csv) && (args.explain || args.every.is_some()) {
-        common.note("--every and --explain are part of text and json; rows leave them out");
-    }
     let mut question = Question::recommender();
     if let Some(total) = selector(&args.total)? {
         question.total = total;
@@ -306,6 +305,27 @@ pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<Availabi
         }
     }
     question.by = by;
+    Ok(question)
+}
+
+/// Which model switches are asked about.
+fn switches(args: &SwitchArgs) -> Result<switches::Question> {
+    let mut question = switches::Question::recommender();
+    if let Some(s) = &args.switches {
+        question.switches = Selector::parse(s)?;
+    }
+    if let Some(s) = &args.version_info {
+        question.version_info = Selector::parse(s)?;
+    }
+    Ok(question)
+}
+
+/// Settles the question of `promproof availability`.
+pub fn availability(common: &Common, args: &AvailabilityArgs) -> Result<AvailabilityPlan> {
+    if matches!(args.format, ReportFormat::Table | ReportFormat::Csv) && (args.explain || args.every.is_some()) {
+        common.note("--every and --explain are part of text and json; rows leave them out");
+    }
+    let mut question = requests(&args.requests)?;
     question.every = args.every.as_deref().map(parse_duration).transpose()?;
     question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     if !(0.0..=100.0).contains(&args.required) {
@@ -346,13 +366,7 @@ pub struct UpdatesPlan {
 
 /// Settles the question of `promproof model-updates`.
 pub fn model_updates(common: &Common, args: &ModelUpdatesArgs) -> Result<UpdatesPlan> {
-    let mut question = switches::Question::recommender();
-    if let Some(s) = &args.switches {
-        question.switches = Selector::parse(s)?;
-    }
-    if let Some(s) = &args.version_info {
-        question.version_info = Selector::parse(s)?;
-    }
+    let mut question = switches(&args.metrics)?;
     question.within_ms = parse_duration(&args.within)?;
     question.same_update_ms = parse_duration(&args.same_update)?;
     question.scrape_interval = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
@@ -420,6 +434,9 @@ pub fn convert(common: &Common, args: &ConvertArgs) -> Result<ConvertPlan> {
     })
 }
 
+/// Times whose windows begin and end in the years that have a notation.
+const SUBMISSIONS: std::ops::RangeInclusive<TimestampMs> = 0..=253_401_782_399_999;
+
 /// What `promproof collect` means.
 #[derive(Debug)]
 pub struct CollectPlan {
@@ -451,8 +468,15 @@ pub fn collect(common: &Common, args: &CollectArgs, git: Option<PathBuf>, epoch:
         let bad = || Error::usage(format!("SOURCE_DATE_EPOCH={}: Unix seconds are expected", printable(e)));
         seconds.map(|s| s * 1000).ok_or_else(bad)
     });
+    let submission = common.time("--submission", args.submission.as_deref())?;
+    if submission.is_some_and(|t| !SUBMISSIONS.contains(&t)) {
+        return Err(Error::usage(
+            "--submission: a time from 1970 to 9999-12-25 is expected, so that both windows have dates",
+        ));
+    }
+    let spacing = args.scrape_interval.as_deref().map(parse_duration).transpose()?;
     let options = evidence::Options {
-        submission: common.time("--submission", args.submission.as_deref())?,
+        submission,
         captures: args.captures.clone(),
         registry: args.registry.clone(),
         repo: args.repo.clone(),
@@ -461,7 +485,9 @@ pub fn collect(common: &Common, args: &CollectArgs, git: Option<PathBuf>, epoch:
         git,
         timestamp: timestamp.transpose()?,
         semantics: common.semantics,
-        source_words: source_words(common),
+        requests: Question { scrape_interval: spacing, ..requests(&args.requests)? },
+        switches: switches::Question { scrape_interval: spacing, ..switches(&args.metrics)? },
+        words: words(common, args),
     };
     Ok(CollectPlan { options, target })
 }
@@ -518,22 +544,65 @@ pub fn package(args: &PackageArgs) -> Result<PackagePlan> {
     Ok(PackagePlan { options, archive, name, style: Style { color: color(args.color, true) } })
 }
 
-/// The SOURCEs by their last component, and what else chooses the data, as a shell takes it.
-fn source_words(common: &Common) -> String {
+/// The arguments of recorded commands, as a shell takes them: the SOURCEs by their last component with what else chooses the
+/// data, and what chooses the metrics.
+fn words(common: &Common, args: &CollectArgs) -> evidence::Words {
     let mut words: Vec<String> = Vec::new();
     for source in &common.sources {
         let whole = source.canonicalize().unwrap_or_else(|_| source.clone());
         let name = whole.file_name().map_or_else(|| ".".into(), |n| n.to_string_lossy().into_owned());
         words.push(if name.starts_with('-') { format!("./{name}") } else { name });
     }
+    let (given, dumps) = (&args.common, &args.common.dumps);
     if common.merge {
         words.push("--merge".to_owned());
     }
-    if let Some(root) = &common.open.root {
-        words.extend(["--root".to_owned(), root.to_string_lossy().into_owned()]);
+    let root = given.root.as_ref().map(|root| root.to_string_lossy().into_owned());
+    option(&mut words, "--root", &root);
+    option(&mut words, "--min-block-duration", &given.min_block_duration);
+    option(&mut words, "--time-from", &dumps.time_from);
+    dumps.labels.iter().for_each(|label| option(&mut words, "--label", &Some(label.clone())));
+    dumps.label_from_path.iter().for_each(|regex| option(&mut words, "--label-from-path", &Some(regex.clone())));
+    if dumps.assume_up {
+        words.push("--assume-up".to_owned());
     }
-    let quoted: Vec<String> = words.iter().map(|w| evidence::shell_word(w)).collect();
-    quoted.join(" ")
+    option(&mut words, "--include", &dumps.include);
+    option(&mut words, "--dump-interval", &dumps.dump_interval);
+    let answers = dumps.answers.to_possible_value().filter(|_| dumps.answers != AnswersArg::Auto);
+    option(&mut words, "--answers", &answers.map(|a| a.get_name().to_owned()));
+    let (mut requests, mut metrics) = (Vec::new(), Vec::new());
+    let by = Some(args.requests.by.join(",")).filter(|by| by != "status");
+    for (flag, value) in [
+        ("--total", &args.requests.total),
+        ("--good", &args.requests.good),
+        ("--bad", &args.requests.bad),
+        ("--by", &by),
+        ("--health", &args.requests.health),
+        ("--latency", &args.requests.latency),
+    ] {
+        option(&mut requests, flag, value);
+    }
+    option(&mut metrics, "--switches", &args.metrics.switches);
+    option(&mut metrics, "--version-info", &args.metrics.version_info);
+    let mut spacing = Vec::new();
+    option(&mut spacing, "--scrape-interval", &args.scrape_interval);
+    let quoted = |words: &[String]| words.iter().map(|w| evidence::shell_word(w)).collect::<Vec<_>>().join(" ");
+    evidence::Words {
+        source: quoted(&words),
+        requests: quoted(&requests),
+        switches: quoted(&metrics),
+        spacing: quoted(&spacing),
+    }
+}
+
+/// Adds an option where it was given.
+fn option(words: &mut Vec<String>, flag: &str, value: &Option<String>) {
+    match value {
+        None => {}
+        // What looks like an option is no value by itself.
+        Some(value) if value.starts_with('-') => words.push(format!("{flag}={value}")),
+        Some(value) => words.extend([flag.to_owned(), value.clone()]),
+    }
 }
 
 /// `I/N`: part I of N, from 0.

@@ -9,15 +9,23 @@ use crate::report::{availability_json, availability_text, timeline_json, updates
 use crate::source::Source;
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration, rfc3339};
 use crate::verdict::availability::{Mode, Requirement, judge, percent_text};
-use crate::verdict::{Verdict, updates};
-use crate::windows::availability::{Question, evaluate};
+use crate::verdict::{Verdict, counted_noun, updates};
+use crate::windows::availability::evaluate;
 use crate::windows::semantics::{SemanticsChoice, resolve};
-use crate::windows::switches::{self, ModelUpdates};
-use crate::windows::targets::Coverage;
+use crate::windows::switches;
 use crate::windows::{Span, timeline};
 
 use super::Options;
 use super::folder::{Folder, Kind, Origin};
+
+/// What all that is drawn is in.
+pub const TIMELINE: &str = "availability/timeline.json";
+/// The documents that answer, in the order of [`windows`].
+pub const DOCUMENTS: [&str; 3] = [
+    "availability/availability_72h.json",
+    "availability/availability_144h.json",
+    "model_updates/model_updates_verification.json",
+];
 
 const HOUR_MS: DurationMs = 3_600_000;
 const BEFORE_MS: DurationMs = 72 * HOUR_MS;
@@ -44,22 +52,29 @@ pub struct Answer {
     pub window: Window,
     /// The verdict.
     pub verdict: Verdict,
-    /// The answer in a few words.
-    pub figure: String,
-    /// Why, in sentences.
-    pub reasons: Vec<String>,
-    /// Whether the data reach the end of the span.
-    pub reaches_end: bool,
-    /// Until when the data go, in words, where that is before the end.
-    pub until: Option<String>,
+    /// The span, the answer in a few words, and how far the data go, as the summary has it.
+    pub entry: Value,
     /// What was lost that touches it.
     pub losses: Vec<Loss>,
+}
+
+impl Answer {
+    /// A text of its entry.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.entry[key].as_str()
+    }
+
+    /// Why, in sentences.
+    pub fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.entry["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
 }
 
 /// What other parts need.
 pub struct Computed {
     pub answers: Vec<Answer>,
-    pub updates: ModelUpdates,
+    /// `model_updates_verification.json`.
+    pub updates: Value,
 }
 
 /// The three spans: around the submission, or ending at the newest sample.
@@ -112,8 +127,8 @@ pub fn write(
         answers.push(availability(folder, source, described, options, *window, newest)?);
     }
     let semantics = resolve(options.semantics, source, period.span);
-    let question = switches::Question::recommender();
-    let updates = switches::evaluate(source, &question, period.span, semantics)?;
+    let question = &options.switches;
+    let updates = switches::evaluate(source, question, period.span, semantics)?;
     let judged = updates::judge(&updates, updates::Requirement { minimum: MINIMUM_UPDATES });
     let within = question.within_ms;
     let origin = |format: &str| Origin {
@@ -124,18 +139,9 @@ pub fn write(
     let document = updates_json::document(&updates, &judged, within, described.clone());
     let text = updates_text::report(&title, &updates, &judged, within, false, Style::default());
     let file = "model_updates/model_updates_verification";
-    folder.write(&format!("{file}.json"), format!("{document:#}\n").as_bytes(), origin(" --format json"))?;
+    folder.write(&format!("{file}.json"), format!("{document:#}\n").as_bytes(), origin("--format json"))?;
     folder.write(&format!("{file}.txt"), text.as_bytes(), origin(""))?;
-    let count = updates.best.as_ref().map_or(0, |b| b.updates.len());
-    let answer = answer(
-        *period,
-        judged.verdict,
-        format!("{count} updates within 7 days, at least {MINIMUM_UPDATES} are required"),
-        judged.reasons,
-        &updates.coverage,
-        newest,
-    );
-    answers.push(Answer { losses: updates.losses.clone(), ..answer });
+    answers.push(answer(*period, judged.verdict, &document, newest, updates.losses.clone()));
 
     // The period is drawn as far as there are data, the windows in full.
     let data = source.interval().unwrap_or(Interval::new(newest, newest));
@@ -144,12 +150,12 @@ pub fn write(
         end: before.span.end.max(after.span.end),
     };
     let semantics = resolve(options.semantics, source, drawn);
-    let drawn = timeline::evaluate(source, &Question::recommender(), drawn, newest, BEFORE_MS, &semantics)?;
-    let windows = answers.iter().map(window_json).collect();
-    let document = timeline_json::document(&drawn, &updates, windows, newest, REQUIRED_PERCENT, &semantics);
+    let drawn = timeline::evaluate(source, &options.requests, drawn, newest, BEFORE_MS, &semantics)?;
+    let windows = answers.iter().map(|a| a.entry.clone()).collect();
+    let timeline = timeline_json::document(&drawn, &updates, windows, newest, REQUIRED_PERCENT, &semantics);
     let origin = Origin { kind: Kind::Computed, source: title, command: None };
-    folder.write("availability/timeline.json", format!("{document:#}\n").as_bytes(), origin)?;
-    Ok(Computed { answers, updates })
+    folder.write(TIMELINE, format!("{timeline:#}\n").as_bytes(), origin)?;
+    Ok(Computed { answers, updates: document })
 }
 
 fn availability(
@@ -162,7 +168,7 @@ fn availability(
 ) -> Result<Answer> {
     let title = source.title();
     let semantics = resolve(options.semantics, source, window.span);
-    let a = evaluate(source, &Question::recommender(), window.span, semantics)?;
+    let a = evaluate(source, &options.requests, window.span, semantics)?;
     let requirement = Requirement { percent: REQUIRED_PERCENT, mode: Mode::Bounded, coverage_ratio: None };
     let judged = judge(&a, requirement);
     let origin = |format: &str| Origin {
@@ -173,63 +179,101 @@ fn availability(
     let document = availability_json::document(&a, &judged, described.clone());
     let text = availability_text::report(&title, &a, &judged, false, false, Style::default());
     let file = format!("availability/availability_{}", window.name);
-    folder.write(&format!("{file}.json"), format!("{document:#}\n").as_bytes(), origin(" --format json"))?;
+    folder.write(&format!("{file}.json"), format!("{document:#}\n").as_bytes(), origin("--format json"))?;
     folder.write(&format!("{file}.txt"), text.as_bytes(), origin(""))?;
-    let bounds = judged.bounds.filter(|b| b.worst != b.best);
-    let bounds = bounds.map_or(String::new(), |b| {
-        format!(", between {:.2}% and {:.2}% with what is not in the data", b.worst * 100.0, b.best * 100.0)
-    });
-    let percent = percent_text(judged.percent, |p| p) + &bounds;
-    let figure = format!("{percent}, at least {REQUIRED_PERCENT}% are required");
-    let answer = answer(window, judged.verdict, figure, judged.reasons, &a.coverage, newest);
-    Ok(Answer { losses: a.losses, ..answer })
+    Ok(answer(window, judged.verdict, &document, newest, a.losses))
 }
 
-fn answer(
-    window: Window,
-    verdict: Verdict,
-    figure: String,
-    reasons: Vec<String>,
-    coverage: &Coverage,
-    newest: TimestampMs,
-) -> Answer {
+fn answer(window: Window, verdict: Verdict, document: &Value, newest: TimestampMs, losses: Vec<Loss>) -> Answer {
+    Answer { window, verdict, entry: window_json(&window, document, newest), losses }
+}
+
+/// A window in the summary and the timeline: what its `document` answers, and how far the data go, whose newest sample is at
+/// `newest`. `promproof package` makes it again.
+pub fn window_json(window: &Window, document: &Value, newest: TimestampMs) -> Value {
+    let (start, end) = (window.span.start, window.span.end);
+    let targets = document["coverage"]["targets"].as_array().into_iter().flatten();
+    let intervals = targets.filter_map(|t| t["scrape_interval_seconds"].as_f64());
     // Up to two scrape intervals at the end are what any window has.
-    let interval = coverage.targets.iter().filter_map(|t| t.interval_ms).max().unwrap_or(0);
-    let reaches_end = window.span.end.saturating_sub(newest) <= interval.saturating_mul(2);
-    let until = (!reaches_end).then(|| {
-        let short = human_duration(window.span.end.saturating_sub(newest));
-        format!("the data go until {}, {short} before the window ends", rfc3339(newest))
-    });
-    Answer { window, verdict, figure, reasons, reaches_end, until, losses: Vec::new() }
+    let allowed = intervals.fold(0.0, f64::max) * 2000.0;
+    let short = end.saturating_sub(newest);
+    let reaches_end = short as f64 <= allowed;
+    let until = (!reaches_end)
+        .then(|| format!("the data go until {}, {} before the window ends", rfc3339(newest), human_duration(short)));
+    json!({
+        "name": window.name,
+        "start": rfc3339(start),
+        "end": rfc3339(end),
+        "start_ms": start,
+        "end_ms": end,
+        "verdict": document["verdict"],
+        "figure": figure(document),
+        "reasons": document["reasons"],
+        "data_reach_the_end": reaches_end,
+        "until": until,
+    })
 }
 
-/// A window in the summary and the timeline.
-pub fn window_json(a: &Answer) -> Value {
-    json!({
-        "name": a.window.name,
-        "start": rfc3339(a.window.span.start),
-        "end": rfc3339(a.window.span.end),
-        "start_ms": a.window.span.start,
-        "end_ms": a.window.span.end,
-        "verdict": a.verdict.name(),
-        "figure": a.figure,
-        "reasons": a.reasons,
-        "data_reach_the_end": a.reaches_end,
-        "until": a.until,
-    })
+/// The answer of a document in a few words.
+fn figure(document: &Value) -> String {
+    let requirement = &document["requirement"];
+    if requirement.is_object() {
+        let updates = counted_noun(requirement["actual_updates"].as_u64().unwrap_or(0) as usize, "update", "updates");
+        let days = &requirement["within_days"];
+        return format!("{updates} within {days} days, at least {} are required", requirement["minimum_updates"]);
+    }
+    let percent = match &decided(document)["availability_ratio"] {
+        Value::Null => percent_text(None, |p| p),
+        ratio => percent_text(Some(ratio.as_f64().unwrap_or(f64::NAN) * 100.0), |_| {
+            document["slo_compliance"]["actual_availability"].as_f64().unwrap_or(f64::NAN)
+        }),
+    };
+    let bound = |key: &str| document["bounds"][key].as_f64();
+    let bounds = match (bound("worst"), bound("best")) {
+        (Some(worst), Some(best)) if worst != best => {
+            format!(", between {:.2}% and {:.2}% with what is not in the data", worst * 100.0, best * 100.0)
+        }
+        _ => String::new(),
+    };
+    let required = document["slo_compliance"]["required_availability"].as_f64().unwrap_or(f64::NAN);
+    format!("{percent}{bounds}, at least {required}% are required")
+}
+
+/// The figures of an availability document that decide its verdict.
+pub fn decided(document: &Value) -> &Value {
+    &document[if document["semantics"]["name"] == "counted" { "counted" } else { "exact" }]
 }
 
 /// The command that prints the same bytes, in the folder that holds the SOURCE.
 fn command(options: &Options, name: &str, span: Span, format: &str) -> String {
-    let semantics = match options.semantics {
+    let words = &options.words;
+    let metrics = if name == "availability" { &words.requests } else { &words.switches };
+    let (start, end) = (rfc3339(span.start), rfc3339(span.end));
+    let semantics = semantics(options);
+    let window = format!("--start {start} --end {end}");
+    let parts = [words.source.as_str(), metrics, &words.spacing, &window, &semantics, "--digests", format];
+    format!("promproof {name} {}", joined(&parts))
+}
+
+/// The command that computes all of it again, into the folder `again`.
+pub fn command_again(options: &Options) -> String {
+    let words = &options.words;
+    let submission = options.submission.map_or(String::new(), |t| format!("--submission {}", rfc3339(t)));
+    let semantics = semantics(options);
+    let metrics = [words.requests.as_str(), &words.switches, &words.spacing];
+    let parts = [[words.source.as_str()].as_slice(), &metrics, &[&submission, &semantics, "--output again"]].concat();
+    format!("promproof collect {}", joined(&parts))
+}
+
+fn semantics(options: &Options) -> String {
+    match options.semantics {
         SemanticsChoice::Auto => String::new(),
-        SemanticsChoice::Counted => " --semantics counted".to_owned(),
-        SemanticsChoice::Prometheus(version) => format!(" --semantics prometheus-{version}"),
-    };
-    format!(
-        "promproof {name} {} --start {} --end {}{semantics} --digests{format}",
-        options.source_words,
-        rfc3339(span.start),
-        rfc3339(span.end)
-    )
+        SemanticsChoice::Counted => "--semantics counted".to_owned(),
+        SemanticsChoice::Prometheus(version) => format!("--semantics prometheus-{version}"),
+    }
+}
+
+fn joined(parts: &[&str]) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }

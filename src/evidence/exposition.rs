@@ -18,18 +18,20 @@ use crate::windows::targets::TargetId;
 /// How far before the newest sample a last scrape is looked for, one after the other: mostly it is near.
 const LOOK_BACK_MS: [i64; 3] = [3_600_000, 86_400_000, i64::MAX];
 
+/// How a reconstructed text begins.
+pub const RECONSTRUCTED: &str = "# Reconstructed by promproof";
+
 /// A text in the Prometheus format, and what it was made from, in words.
 pub struct Reconstructed {
     pub text: String,
     pub words: String,
 }
 
-/// The last scrape that succeeded of a target that has `recommend_requests_total`; `None` where there is none.
-pub fn reconstruct(source: &Source) -> Option<Reconstructed> {
-    let requests = Selector::metric("recommend_requests_total");
+/// The last scrape that succeeded of a target that has `requests`; `None` where there is none.
+pub fn reconstruct(source: &Source, requests: &Selector) -> Option<Reconstructed> {
     let wanted: BTreeSet<TargetId> =
         select(source, requests.matchers()).series.iter().map(|s| TargetId::of(&s.labels)).collect();
-    let newest = newest_sample(source, &[&requests])?;
+    let newest = newest_sample(source, &[requests])?;
     let (t, target) = LOOK_BACK_MS
         .iter()
         .find_map(|back| last_scrape(source, &wanted, Interval::new(newest.saturating_sub(*back), newest)))?;
@@ -54,7 +56,7 @@ pub fn reconstruct(source: &Source) -> Option<Reconstructed> {
         quoted(target.get(b"instance")),
         rfc3339(t)
     );
-    let mut text = format!("# Reconstructed by promproof from {words}. A source has no types and help texts.\n");
+    let mut text = format!("{RECONSTRUCTED} from {words}. A source has no types and help texts.\n");
     text.extend(lines.into_iter().map(|(_, line)| line));
     Some(Reconstructed { text, words })
 }

@@ -5,10 +5,11 @@ use std::io::{BufWriter, Read, Write, copy};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::labels::printable;
 use crate::raw::make_folders;
 use crate::source::digest::sha256_file;
 
-use super::given::Unused;
+use super::given::{self, Listed, Unused};
 
 /// Where the bytes of a file come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,13 @@ pub struct Check {
     pub detail: String,
     /// The file it is about.
     pub file: String,
+}
+
+impl Check {
+    /// A check of `file`.
+    pub fn new(name: &'static str, ok: impl Into<Option<bool>>, file: &str, detail: impl Into<String>) -> Check {
+        Check { name, ok: ok.into(), detail: detail.into(), file: file.to_owned() }
+    }
 }
 
 /// The folder while it is filled.
@@ -139,6 +147,27 @@ impl Folder {
     }
 
     pub fn check(&mut self, name: &'static str, ok: impl Into<Option<bool>>, file: &str, detail: impl Into<String>) {
-        self.checks.push(Check { name, ok: ok.into(), detail: detail.into(), file: file.to_owned() });
+        self.checks.push(Check::new(name, ok, file, detail));
+    }
+
+    /// What lies below the folder that `flag` names. What cannot be looked at is missing, and all else goes on. Errs where
+    /// it is no folder.
+    pub fn list(&mut self, flag: &str, root: &Path, depth: usize) -> Result<Listed> {
+        let listed = given::list(&mut self.unused, flag, root, depth)?;
+        for (name, why) in &listed.unreadable {
+            self.unreadable(flag, name, why);
+        }
+        Ok(listed)
+    }
+
+    /// Something below the folder that `flag` names could not be read.
+    pub fn unreadable(&mut self, flag: &str, name: &str, why: &str) {
+        let what = format!("{flag} {}", printable(name));
+        self.lacks(what.trim_end(), why, "let it be read, and collect again");
+    }
+
+    /// The bytes of a file that was written.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        self.has(path).then(|| std::fs::read(self.path.join(path)).ok()).flatten()
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain_io};
 use crate::labels::printable;
 
 /// Files of more than this are not read whole.
@@ -12,6 +12,14 @@ pub const MOST_BYTES: u64 = 64 << 20;
 const MOST_FILES: usize = 10_000;
 /// Why a link is not used.
 pub const LINK: &str = "it is a link, and links are not followed: give the file itself";
+/// The folder of a repository's own files, which are neither evidence nor code.
+pub const GIT: &str = ".git";
+/// Why it is not used.
+pub const GIT_WHY: &str = "it is a repository's own folder, and is not looked into";
+/// Why a pipe, a socket or a device is not used.
+pub const SPECIAL: &str = "it is neither a file nor a folder";
+/// Why a folder is not looked into.
+pub const DEEP: &str = "it lies deeper than is looked";
 
 /// A regular file below a given folder.
 #[derive(Debug, Clone)]
@@ -34,54 +42,78 @@ impl Given {
         }
         let mut bytes = Vec::new();
         let file = File::open(&self.path).and_then(|f| f.take(MOST_BYTES).read_to_end(&mut bytes));
-        file.map(|_| bytes).map_err(|e| format!("it cannot be read: {e}"))
+        file.map(|_| bytes).map_err(|e| format!("it cannot be read: {}", plain_io(&e)))
     }
 }
 
 /// Files that were found and not used, each with the reason.
 pub type Unused = Vec<(String, String)>;
 
-/// The regular files below `root` down to `depth` folders, in order of their names. Links and what is no file are named
-/// in `unused`. Errs where `root` cannot be listed: it was asked for by name.
-pub fn list(unused: &mut Unused, flag: &str, root: &Path, depth: usize) -> Result<Vec<Given>> {
-    let mut found = Vec::new();
-    let meta = std::fs::metadata(root).map_err(|e| Error::io(root, &format!("read what {flag} names"), &e))?;
-    if !meta.is_dir() {
-        return Err(Error::usage(format!("{flag} names no folder")).at(root));
+/// What lies below a folder.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The regular files, in order of their names.
+    pub files: Vec<Given>,
+    /// The folders that were looked into.
+    pub folders: Vec<String>,
+    /// What could not be looked at, with the reason; the folder itself has no name.
+    pub unreadable: Unused,
+}
+
+/// What lies below `root` down to `depth` folders. Links and what is no file are named in `unused`. Errs where `root` is no
+/// folder: that is a slip of the command line.
+pub fn list(unused: &mut Unused, flag: &str, root: &Path, depth: usize) -> Result<Listed> {
+    let mut found = Listed::default();
+    match std::fs::metadata(root) {
+        Ok(meta) if !meta.is_dir() => return Err(Error::usage(format!("{flag} names no folder")).at(root)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::io(root, &format!("read what {flag} names"), &e));
+        }
+        // What cannot be asked for cannot be listed either.
+        _ => walk(unused, root, "", depth, &mut found),
     }
-    walk(unused, root, "", depth, &mut found)?;
     Ok(found)
 }
 
-fn walk(unused: &mut Unused, dir: &Path, below: &str, depth: usize, found: &mut Vec<Given>) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io(dir, "list it", &e);
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    let mut names = entries.map(|e| e.map(|e| e.file_name())).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+fn walk(unused: &mut Unused, dir: &Path, below: &str, depth: usize, found: &mut Listed) {
+    let names = std::fs::read_dir(dir)
+        .and_then(|entries| entries.map(|e| e.map(|e| e.file_name())).collect::<std::io::Result<Vec<_>>>());
+    let mut names = match names {
+        Ok(names) => names,
+        Err(e) => return found.unreadable.push((printable(below), format!("it cannot be read: {}", plain_io(&e)))),
+    };
     names.sort();
     for file_name in names {
         let path = dir.join(&file_name);
         let file_name = file_name.to_string_lossy().into_owned();
         let name = if below.is_empty() { file_name.clone() } else { format!("{below}/{file_name}") };
         let mut refuse = |why: &str| unused.push((printable(&name), why.to_owned()));
-        let Ok(meta) = std::fs::symlink_metadata(&path) else {
-            refuse("it cannot be read");
-            continue;
+        let meta = match std::fs::symlink_metadata(&path) {
+            Ok(meta) => meta,
+            Err(e) => {
+                found.unreadable.push((printable(&name), format!("it cannot be read: {}", plain_io(&e))));
+                continue;
+            }
         };
         if meta.is_symlink() {
             refuse(LINK);
+        } else if file_name == GIT {
+            refuse(GIT_WHY);
         } else if meta.is_dir() && depth > 0 {
-            walk(unused, &path, &name, depth - 1, found)?;
+            found.folders.push(name.clone());
+            walk(unused, &path, &name, depth - 1, found);
         } else if meta.is_dir() {
-            refuse("it lies deeper than is looked");
+            refuse(DEEP);
         } else if !meta.is_file() {
-            refuse("it is neither a file nor a folder");
-        } else if found.len() >= MOST_FILES {
-            return Err(Error::usage(format!("there are more than {MOST_FILES} files")).at(dir));
+            refuse(SPECIAL);
+        } else if found.files.len() >= MOST_FILES {
+            let why = format!("there are more than {MOST_FILES} files, and it is not looked at");
+            found.unreadable.push((printable(&name), why));
+            return;
         } else {
-            found.push(Given { name, file_name, path, bytes: meta.len() });
+            found.files.push(Given { name, file_name, path, bytes: meta.len() });
         }
     }
-    Ok(())
 }
 
 /// The end of a file: its last `lines` lines, but at most `most` bytes. Gives where they start and whether `most` cut them.

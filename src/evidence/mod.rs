@@ -9,7 +9,7 @@
 //! Nothing is silently absent: what is not there is in `missing`, what was found and not used in `unused`.
 
 pub(crate) mod captures;
-mod computed;
+pub(crate) mod computed;
 pub(crate) mod exposition;
 pub(crate) mod folder;
 mod git;
@@ -36,6 +36,7 @@ use crate::windows::{availability, switches};
 pub use computed::{Answer, Window, windows};
 pub use folder::{Check, Entry, Kind, Missing};
 pub use git::{shell_word, shell_words};
+pub(crate) use summary::lists;
 pub use summary::{NAME as SUMMARY, SCHEMA as SUMMARY_SCHEMA};
 
 /// The files of the evidence folder `dir`, relative with `/`, as its summary lists them; nothing where it is none.
@@ -49,8 +50,64 @@ pub fn own_files(dir: &Path) -> BTreeSet<String> {
     listed.chain([summary::NAME]).map(str::to_owned).collect()
 }
 
+/// What was lost that these documents name, each once.
+pub(crate) fn losses<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for loss in documents.into_iter().filter_map(|d| d["losses"].as_array()).flatten() {
+        let file = loss["file"].as_str().unwrap_or_default();
+        let place = loss["offset"].as_u64().map_or(String::new(), |offset| format!(" at byte {offset}"));
+        let line = format!("{file}{place}: {}", loss["detail"].as_str().unwrap_or_default());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// A file of a source with its digest.
+pub(crate) struct SourceFile<'a> {
+    /// Its path, behind what it is a part of.
+    pub path: String,
+    /// Its size, where the document has it.
+    pub bytes: Option<f64>,
+    /// Its digest in hex.
+    pub sha256: &'a str,
+}
+
+/// The files that a `source` of a document consists of: of blocks, logs, archives, datasets (their manifests, which have the
+/// digests of all else) and text dumps.
+pub(crate) fn source_files<'a>(source: &'a Value) -> Vec<SourceFile<'a>> {
+    fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+        value[key].as_array().into_iter().flatten()
+    }
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let file = |f: &'a Value, path| SourceFile {
+        path,
+        bytes: f["bytes"].as_f64(),
+        sha256: f["sha256"].as_str().unwrap_or_default(),
+    };
+    let of_blocks = list(source, "blocks").flat_map(|block| {
+        let ulid = text(&block["ulid"]);
+        list(block, "files").map(move |f| (f, format!("{ulid}/{}", f["path"].as_str().unwrap_or_default())))
+    });
+    let manifests = list(source, "datasets").flat_map(|d| list(d, "manifests"));
+    let dumps = list(source, "dumps").flat_map(|d| list(d, "list"));
+    let others = list(source, "logs").chain(list(source, "archives")).chain(manifests).chain(dumps);
+    let others = others.map(|f| (f, text(if f["path"].is_null() { &f["name"] } else { &f["path"] })));
+    of_blocks.chain(others).map(|(f, path)| file(f, path)).collect()
+}
+
+/// Every file that belongs into an evidence folder beside its summary.
+pub(crate) fn all_files() -> Vec<String> {
+    let [before, after, updates] = computed::DOCUMENTS;
+    let texts = [before, after, updates].map(|json| json.replace(".json", ".txt"));
+    let fixed = [before, after, updates, computed::TIMELINE, registry::FILE].into_iter();
+    let fixed = fixed.chain(captures::files()).chain(git::files()).map(str::to_owned);
+    fixed.chain(texts).chain(texts::files()).collect()
+}
+
 /// What to collect, and from where.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The time of the submission; without one the windows end at the newest sample.
     pub submission: Option<TimestampMs>,
@@ -70,8 +127,25 @@ pub struct Options {
     pub timestamp: Option<TimestampMs>,
     /// Whose rules the answers follow.
     pub semantics: SemanticsChoice,
-    /// The SOURCE and what else chooses the data, as the recorded commands name it, quoted for a shell.
-    pub source_words: String,
+    /// Which requests the availability is of.
+    pub requests: availability::Question,
+    /// Which switches the model updates are.
+    pub switches: switches::Question,
+    /// The same for recorded commands.
+    pub words: Words,
+}
+
+/// The arguments of recorded commands, quoted for a shell.
+#[derive(Debug, Clone, Default)]
+pub struct Words {
+    /// The SOURCE and what else chooses the data.
+    pub source: String,
+    /// What chooses the requests; empty for the recommender's.
+    pub requests: String,
+    /// What chooses the switches; empty for the recommender's.
+    pub switches: String,
+    /// The spacing of scrapes, where it was given.
+    pub spacing: String,
 }
 
 /// What was collected.
@@ -110,10 +184,8 @@ impl Collected {
 }
 
 /// Every selection that collecting takes, so that a source can be opened for it.
-pub fn selectors() -> Vec<Selector> {
-    let mut all = availability::Question::recommender().selectors();
-    all.extend(switches::Question::recommender().selectors());
-    all
+pub fn selectors(options: &Options) -> Vec<Selector> {
+    [options.requests.selectors(), options.switches.selectors()].concat()
 }
 
 /// Collects into the empty folder `target`.
@@ -122,18 +194,19 @@ pub fn selectors() -> Vec<Selector> {
 /// part or a failed check.
 pub fn collect(source: &Source, options: &Options, target: &Path) -> Result<Collected> {
     let mut folder = folder::Folder::new(target);
-    let newest = default_end(source, &[&availability::Question::recommender().total]);
+    let newest = default_end(source, &[&options.requests.total]);
     let windows = windows(options.submission, newest);
     let described = source.describe(true)?;
     let computed = computed::write(&mut folder, source, &described, options, &windows, newest)?;
-    let repo = git::write(&mut folder, options.repo.as_deref(), options.git.as_deref())?;
+    let beside = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let repo = git::write(&mut folder, options.repo.as_deref(), options.git.as_deref(), beside)?;
     let registry = registry::write(&mut folder, options.registry.as_deref(), repo.as_ref(), &computed.updates)?;
-    captures::write(&mut folder, options.captures.as_deref(), source, registry.as_deref())?;
+    captures::write(&mut folder, options, source, registry.as_ref(), repo.as_ref())?;
     texts::write_system(&mut folder, options.system.as_deref())?;
     texts::write_logs(&mut folder, options.logs.as_deref())?;
     let words = computed::words(options.submission, newest);
     let evaluated = options.timestamp.unwrap_or(newest);
-    let summary = summary::document(&folder, &computed.answers, options.submission, evaluated, &words, described);
+    let summary = summary::document(&folder, &computed.answers, options, evaluated, &words, described);
     folder.write_unlisted(summary::NAME, format!("{summary:#}\n").as_bytes())?;
     let folder::Folder { files, missing, checks, unused, .. } = folder;
     Ok(Collected { answers: computed.answers, missing, checks, unused, files: files.len(), words, summary })

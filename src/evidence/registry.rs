@@ -8,107 +8,122 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::labels::printable;
 use crate::time::{TimestampMs, parse_time, rfc3339};
-use crate::windows::switches::ModelUpdates;
 
-use super::folder::{Folder, Origin};
+use super::folder::{Check, Folder, Origin};
 use super::git::Repo;
-use super::given::{Given, list};
+use super::given::Given;
 
 pub const FILE: &str = "model_registry/versions_summary.json";
 const KEYS: [&str; 7] =
     ["version", "created_at", "model_name", "git_sha", "data_snapshot_id", "artifact_sha", "metrics"];
 
-/// Writes the summary. Gives the versions, where a registry was given.
-pub fn write(
-    folder: &mut Folder,
-    path: Option<&Path>,
-    repo: Option<&Repo>,
-    updates: &ModelUpdates,
-) -> Result<Option<Vec<String>>> {
+/// Writes the summary, and gives it, where a registry was given. `updates` is `model_updates_verification.json`.
+pub fn write(folder: &mut Folder, path: Option<&Path>, repo: Option<&Repo>, updates: &Value) -> Result<Option<Value>> {
+    const HOW: &str = "give the folder with v*/meta.json with --registry DIR";
     let Some(path) = path else {
-        folder.lacks(FILE, "no registry was given", "give the folder with v*/meta.json with --registry DIR");
+        folder.lacks(FILE, "no registry was given", HOW);
         return Ok(None);
     };
-    let mut unrelated = Vec::new();
+    let listed = folder.list("--registry", path, 1)?;
     let mut metas: Vec<(String, Given)> = Vec::new();
-    for file in list(&mut folder.unused, "--registry", path, 1)? {
+    for file in listed.files {
         match file.name.strip_suffix("/meta.json") {
             Some(version) => metas.push((version.to_owned(), file)),
-            None => unrelated.push(file.name),
+            // Artifacts of versions belong there and are no evidence by themselves; they need no word.
+            None if file.name.contains('/') => {}
+            None => folder.unused.push((printable(&file.name), "it is no version's meta.json".to_owned())),
         }
     }
-    // Artifacts of versions belong there and are no evidence by themselves; they need no word.
-    let stray = unrelated.iter().filter(|name| !name.contains('/'));
-    folder.unused.extend(stray.map(|name| (printable(name), "it is no version's meta.json".to_owned())));
+    for version in listed.folders.iter().filter(|f| !metas.iter().any(|(version, _)| version == *f)) {
+        let what = format!("model_registry/{}/meta.json", printable(version));
+        let how = "save the version's meta.json there, or give a folder with nothing but versions";
+        folder.lacks(what, "this folder of --registry has no meta.json", how);
+    }
     if metas.is_empty() {
-        folder.lacks(
-            FILE,
-            "no folder in --registry has a meta.json",
-            "give the folder with v*/meta.json with --registry DIR",
-        );
-        return Ok(Some(Vec::new()));
+        folder.lacks(FILE, "no folder in --registry has a meta.json", HOW);
+        return Ok(None);
     }
     metas.sort_by_key(|(version, _)| natural(version));
     let mut versions = Vec::new();
-    let mut names = Vec::new();
     for (name, file) in metas {
-        let parsed = file.read().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).map_err(|e| e.to_string()));
-        let shown = printable(&name);
-        match parsed {
-            Ok(metadata) => {
-                check_meta(folder, &name, &metadata, repo);
-                versions.push(json!({"version": name, "metadata": metadata}));
-            }
-            Err(why) => {
-                folder.check("registry_meta_parses", false, FILE, format!("{shown}: meta.json is no JSON: {why}"));
-                versions.push(json!({"version": name, "metadata": {}}));
-            }
-        }
-        names.push(name);
+        let parsed = file
+            .read()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).map_err(|e| format!("it is no JSON: {e}")));
+        let metadata = parsed.unwrap_or_else(|why| {
+            folder.check("registry_meta_parses", false, FILE, format!("{}: meta.json: {why}", printable(&name)));
+            json!({})
+        });
+        versions.push(json!({"version": name, "metadata": metadata}));
     }
-    folder.write(FILE, format!("{:#}\n", json!({"versions": versions})).as_bytes(), Origin::captured("--registry"))?;
-    let switched: BTreeSet<&str> = updates.switches.iter().map(|s| s.to_version.as_str()).collect();
+    let document = json!({"versions": versions});
+    folder.write(FILE, format!("{document:#}\n").as_bytes(), Origin::captured("--registry"))?;
+    folder.checks.extend(checks(&document, updates));
+    if let Some(repo) = repo {
+        for (shown, sha) in git_shas(&document) {
+            let (there, detail) = repo.commit(sha);
+            folder.check("registry_git_sha_in_repo", there, FILE, format!("{shown}: {detail}"));
+        }
+    }
+    Ok(Some(document))
+}
+
+/// The versions of `versions_summary.json`: their names and `meta.json`.
+fn versions(document: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let versions = document["versions"].as_array().into_iter().flatten();
+    versions.map(|v| (v["version"].as_str().unwrap_or_default(), &v["metadata"]))
+}
+
+/// What the registry knows about a version.
+pub fn metadata<'a>(document: &'a Value, version: &str) -> Option<&'a Value> {
+    versions(document).find(|(name, _)| *name == version).map(|(_, metadata)| metadata)
+}
+
+/// Each version's name, shown, with the commit that it says it was built from.
+fn git_shas(document: &Value) -> impl Iterator<Item = (String, &str)> {
+    let shas = versions(document).filter_map(|(name, meta)| Some((printable(name), meta["git_sha"].as_str()?)));
+    shas.filter(|(_, sha)| !sha.is_empty())
+}
+
+/// The checks of `versions_summary.json` that rest on nothing but the evidence folder; `updates` is
+/// `model_updates_verification.json`. `promproof package` makes them again.
+pub fn checks(document: &Value, updates: &Value) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut check = |name, ok: bool, detail| checks.push(Check::new(name, ok, FILE, detail));
+    for (name, meta) in versions(document) {
+        let shown = printable(name);
+        let (whole, detail) = keys(meta);
+        check("registry_keys", whole, format!("{shown}: {detail}"));
+        if let Some(version) = meta["version"].as_str().filter(|v| !v.is_empty()) {
+            let detail = format!("{shown}: meta.json says {}", printable(version));
+            check("registry_version_is_folder", version == name, detail);
+        }
+        if let Some(created) = meta.get("created_at").filter(|v| !v.is_null()) {
+            let t = timestamp(created);
+            let detail = match t {
+                Some(t) => format!("{shown}: created at {}", rfc3339(t)),
+                None => format!("{shown}: created_at is no time: {}", printable(&created.to_string())),
+            };
+            check("registry_created_at", t.is_some(), detail);
+        }
+    }
+    let switches = updates["switches"].as_array().into_iter().flatten();
+    let switched: BTreeSet<&str> = switches.filter_map(|s| s["to_version"].as_str()).collect();
     let absent: Vec<String> =
-        switched.iter().filter(|v| !names.iter().any(|n| n == **v)).map(|v| printable(v)).collect();
+        switched.iter().filter(|v| metadata(document, v).is_none()).map(|v| printable(v)).collect();
     let detail = match (switched.is_empty(), absent.is_empty()) {
         (true, _) => "no version was switched to in the period".to_owned(),
         (false, true) => "every version that was switched to is in the registry".to_owned(),
         (false, false) => format!("switched to, but not in the registry: {}", absent.join(", ")),
     };
-    folder.check("switched_versions_in_registry", absent.is_empty(), FILE, detail);
-    Ok(Some(names))
-}
-
-fn check_meta(folder: &mut Folder, name: &str, meta: &Value, repo: Option<&Repo>) {
-    let shown = printable(name);
-    let (whole, detail) = keys(meta);
-    folder.check("registry_keys", whole, FILE, format!("{shown}: {detail}"));
-    let text = |key: &str| meta.get(key).and_then(Value::as_str).unwrap_or_default();
-    if !text("version").is_empty() {
-        let detail = format!("{shown}: meta.json says {}", printable(text("version")));
-        folder.check("registry_version_is_folder", text("version") == name, FILE, detail);
-    }
-    if let Some(created) = meta.get("created_at").filter(|v| !v.is_null()) {
-        let t = timestamp(created);
-        let detail = match t {
-            Some(t) => format!("{shown}: created at {}", rfc3339(t)),
-            None => format!("{shown}: created_at is no time: {}", printable(&created.to_string())),
-        };
-        folder.check("registry_created_at", t.is_some(), FILE, detail);
-    }
-    if let (Some(repo), sha @ [_, ..]) = (repo, text("git_sha").as_bytes()) {
-        let sha = String::from_utf8_lossy(sha);
-        let there = repo.has_commit(&sha);
-        let word = if there { "a commit of --repo" } else { "no commit of --repo" };
-        let detail = format!("{shown}: git_sha {} is {word}", printable(&sha));
-        folder.check("registry_git_sha_in_repo", there, FILE, detail);
-    }
+    check("switched_versions_in_registry", absent.is_empty(), detail);
+    checks
 }
 
 /// Whether a version's `meta.json` says all that it should, and what it leaves out.
 pub fn keys(meta: &Value) -> (bool, String) {
     let lacking: Vec<&str> = KEYS.iter().copied().filter(|key| is_empty(meta.get(key))).collect();
     match lacking.as_slice() {
+        [] if !meta["metrics"].is_object() => (false, "its metrics are no object with a number for each".to_owned()),
         [] => (true, format!("all of {}", KEYS.join(", "))),
         some => (false, format!("missing or empty: {}", some.join(", "))),
     }

@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::report::provenance;
+use crate::selector::Selector;
 use crate::time::{TimestampMs, isoformat};
 
-use super::computed::{Answer, window_json};
+use super::Options;
+use super::computed::{Answer, command_again};
 use super::folder::Folder;
 
 /// Its name.
@@ -25,10 +27,33 @@ const LISTS: [(&str, &str); 7] = [
     ("logs", "logs/"),
 ];
 
+/// `evidence_collected`: the original's lists of these files.
+pub fn lists<'a>(files: impl Iterator<Item = &'a str> + Clone) -> Value {
+    let list = |(key, below): &(&str, &str)| {
+        let paths: Vec<&str> = files.clone().filter(|p| p.starts_with(below)).collect();
+        ((*key).to_owned(), paths.into())
+    };
+    Value::Object(LISTS.iter().map(list).collect())
+}
+
+/// What the service's metrics are called.
+fn metrics(options: &Options) -> Value {
+    let name = |selector: &Selector| selector.metric_name();
+    let (requests, switches) = (&options.requests, &options.switches);
+    json!({
+        "requests": name(&requests.total),
+        "requests_by": requests.by,
+        "latency": requests.latency.as_ref().and_then(name),
+        "health": requests.health.as_ref().and_then(name),
+        "switches": name(&switches.switches),
+        "version_info": name(&switches.version_info),
+    })
+}
+
 pub fn document(
     folder: &Folder,
     answers: &[Answer],
-    submission: Option<TimestampMs>,
+    options: &Options,
     evaluated: TimestampMs,
     words: &str,
     source: Value,
@@ -37,17 +62,12 @@ pub fn document(
     let mut put = |key: &str, value: Value| doc.insert(key.to_owned(), value);
     put("schema", SCHEMA.into());
     put("collection_timestamp", isoformat(evaluated).into());
-    let lists: Map<String, Value> = LISTS
-        .iter()
-        .map(|(key, below)| {
-            let paths = folder.files.iter().map(|f| f.path.as_str()).filter(|p| p.starts_with(below));
-            ((*key).to_owned(), paths.collect::<Vec<_>>().into())
-        })
-        .collect();
-    put("evidence_collected", lists.into());
-    put("submission", submission.map(isoformat).into());
+    put("evidence_collected", lists(folder.files.iter().map(|f| f.path.as_str())));
+    put("submission", options.submission.map(isoformat).into());
     put("windows_are", words.into());
-    put("windows", answers.iter().map(window_json).collect());
+    put("windows", answers.iter().map(|a| a.entry.clone()).collect());
+    put("command", command_again(options).into());
+    put("metrics", metrics(options));
     let files = folder.files.iter().map(|f| {
         json!({
             "path": f.path,

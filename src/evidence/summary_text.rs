@@ -27,11 +27,12 @@ pub fn report(c: &Collected, style: Style) -> String {
                 Verdict::NotMet => style.bad("❌ FAIL"),
                 Verdict::Unknown => style.warn("❔ UNKNOWN"),
             };
-            let until = a.until.as_ref().map_or(String::new(), |u| format!("; {u}"));
-            (format!("{}:", a.window.name), format!("{mark}  {}{until}", a.figure))
+            let until = a.text("until").map_or(String::new(), |u| format!("; {u}"));
+            (format!("{}:", a.window.name), format!("{mark}  {}{until}", a.text("figure").unwrap_or_default()))
         })
         .collect();
     block(&mut out, style, "Verdicts:", &rows);
+    list(&mut out, style, "Why Something Is Not Met or Unknown:", &reasons(c));
     let lost = c.answers.iter().filter(|a| !a.losses.is_empty());
     let lost = lost.flat_map(|a| loss_lines(&a.losses, 3).into_iter().map(|line| format!("{}: {line}", a.window.name)));
     list(&mut out, style, "Losses:", &lost.map(|line| printable(&line)).collect::<Vec<_>>());
@@ -46,5 +47,25 @@ pub fn report(c: &Collected, style: Style) -> String {
     let unused = c.unused.iter().map(|(path, why)| printable(&format!("{path}: {why}")));
     list(&mut out, style, "Found and Not Used:", &unused.collect::<Vec<_>>());
     out.push_str(&format!("\n{}\n", style.dim(&format!("Note: {}.", c.words))));
+    out
+}
+
+/// The reasons of what is not met, each once with the windows that it is about; and how to ask about another service.
+fn reasons(c: &Collected) -> Vec<String> {
+    let mut lines: Vec<(String, Vec<&str>)> = Vec::new();
+    for answer in c.answers.iter().filter(|a| a.verdict != Verdict::Met) {
+        for reason in answer.reasons() {
+            match lines.iter_mut().find(|(line, _)| line == reason) {
+                Some((_, windows)) => windows.push(answer.window.name),
+                None => lines.push((reason.to_owned(), vec![answer.window.name])),
+            }
+        }
+    }
+    let other = lines.iter().any(|(line, _)| line.starts_with("no series matches"));
+    let mut out: Vec<String> =
+        lines.into_iter().map(|(line, windows)| printable(&format!("{}: {line}", windows.join(", ")))).collect();
+    if other {
+        out.push("a service with metrics of its own is collected with --total and --good or --bad, --health, --latency, --switches and --version-info, as promproof availability and model-updates take them".to_owned());
+    }
     out
 }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, plain_io};
 use crate::labels::printable;
 
 use super::folder::{Folder, Origin};
-use super::given::{Given, MOST_BYTES, list, tail};
+use super::given::{Given, MOST_BYTES, tail};
 
 const SYSTEM: [(&str, &str); 4] = [
     ("docker_services.txt", "docker compose ps > docker_services.txt"),
@@ -24,10 +24,16 @@ const LOGS: [(&str, &str, usize); 2] =
 /// The most bytes of a log that are kept, however long its lines are.
 const MOST_LOG_BYTES: u64 = 16 << 20;
 
+/// The files that belong into both folders.
+pub fn files() -> Vec<String> {
+    let system = SYSTEM.iter().map(|(name, _)| format!("system_info/{name}"));
+    system.chain(LOGS.iter().map(|(file, ..)| (*file).to_owned())).collect()
+}
+
 /// Writes `system_info/`: every file whose name is plain.
 pub fn write_system(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
     let files = match path {
-        Some(path) => list(&mut folder.unused, "--system", path, 0)?,
+        Some(path) => folder.list("--system", path, 0)?.files,
         None => Vec::new(),
     };
     for file in &files {
@@ -45,7 +51,10 @@ pub fn write_system(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
                     )?;
                     continue;
                 }
-                Err(_) => "it cannot be read",
+                Err(e) => {
+                    folder.unreadable("--system", &file.name, &format!("it cannot be read: {}", plain_io(&e)));
+                    continue;
+                }
             },
         };
         folder.unused.push((printable(&file.name), why.to_owned()));
@@ -63,15 +72,19 @@ pub fn write_system(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
 /// Writes `logs/`.
 pub fn write_logs(folder: &mut Folder, path: Option<&Path>) -> Result<()> {
     let mut files = match path {
-        Some(path) => list(&mut folder.unused, "--logs", path, 0)?,
+        Some(path) => folder.list("--logs", path, 0)?.files,
         None => Vec::new(),
     };
     for (target, service, lines) in LOGS {
         let chosen = choose(&files, target, service).map(|i| files.remove(i));
         let why = match chosen {
-            Some(file) => match copy_tail(folder, target, &file, lines) {
-                Ok(()) => continue,
-                Err(e) => e.to_string(),
+            Some(file) => match open_tail(&file, lines) {
+                Ok((open, words)) => {
+                    let origin = Origin::captured(format!("{words} --logs {}", printable(&file.name)));
+                    folder.write(target, open.take(MOST_LOG_BYTES), origin)?;
+                    continue;
+                }
+                Err(e) => format!("{} cannot be read: {}", printable(&file.name), plain_io(&e)),
             },
             None if path.is_some() => format!("no file in --logs has a name that begins with {service}"),
             None => "no logs were given".to_owned(),
@@ -91,16 +104,15 @@ fn choose(files: &[Given], target: &str, service: &str) -> Option<usize> {
     usual.or_else(|| files.iter().position(|f| f.file_name.to_ascii_lowercase().starts_with(service)))
 }
 
-fn copy_tail(folder: &mut Folder, target: &str, file: &Given, lines: usize) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io(&file.path, "read it", &e);
-    let mut open = File::open(&file.path).map_err(failed)?;
-    let (start, cut) = tail(&mut open, lines, MOST_LOG_BYTES).map_err(failed)?;
-    open.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let what = match (start, cut) {
+/// A log at the start of its last lines, and how much of it that is, in words.
+fn open_tail(file: &Given, lines: usize) -> std::io::Result<(File, &'static str)> {
+    let mut open = File::open(&file.path)?;
+    let (start, cut) = tail(&mut open, lines, MOST_LOG_BYTES)?;
+    open.seek(SeekFrom::Start(start))?;
+    let words = match (start, cut) {
         (0, _) => "all of",
         (_, true) => "the last 16 MiB of",
         (_, false) => "the last lines of",
     };
-    let origin = Origin::captured(format!("{what} --logs {}", printable(&file.name)));
-    folder.write(target, open.take(MOST_LOG_BYTES), origin)
+    Ok((open, words))
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, plain_io};
 use crate::evidence::folder::{Folder, Origin};
-use crate::evidence::given::{Given, LINK, Unused, list};
+use crate::evidence::given::{DEEP, GIT, GIT_WHY, Given, LINK, Listed, SPECIAL, Unused, list};
 use crate::evidence::{SUMMARY, SUMMARY_SCHEMA};
 use crate::labels::printable;
 
@@ -48,7 +48,8 @@ pub struct Evidence {
 /// Copies the evidence: every file that its summary lists, altered or not. Errs where `root` is no evidence folder.
 pub fn evidence(folder: &mut Folder, root: &Path) -> Result<Evidence> {
     let mut refused = Unused::new();
-    let found = list(&mut refused, "--evidence", root, DEPTH)?;
+    let Listed { files: found, unreadable, .. } = list(&mut refused, "--evidence", root, DEPTH)?;
+    refused.extend(unreadable);
     let summary = read_summary(root, &found)?;
     let listed = listed(&summary);
     let mut faults: Vec<Fault> = Vec::new();
@@ -141,11 +142,12 @@ pub fn choose(folder: &mut Folder, root: &Root<'_>, patterns: &[Pattern]) -> Res
         }
         return Ok(Vec::new());
     };
-    if !std::fs::metadata(path).map_err(|e| Error::io(path, &format!("read what {flag} names"), &e))?.is_dir() {
-        return Err(Error::usage(format!("{flag} names no folder")).at(path));
-    }
     let except = except.canonicalize().ok();
-    let mut refused: BTreeMap<String, String> = BTreeMap::new();
+    let mut top = Unused::new();
+    // Also says whether it can be looked into, whatever the patterns are.
+    let unreadable = list(&mut top, flag, path, 0)?.unreadable;
+    let own = top.into_iter().filter(|(_, why)| why == GIT_WHY);
+    let mut refused: BTreeMap<String, String> = own.chain(unreadable).collect();
     let mut chosen: BTreeMap<String, Given> = BTreeMap::new();
     for pattern in patterns {
         let mut unused = Unused::new();
@@ -165,15 +167,14 @@ pub fn choose(folder: &mut Folder, root: &Root<'_>, patterns: &[Pattern]) -> Res
             again += usize::from(chosen.insert(file.name.clone(), file).is_some());
         }
         if chosen.len() == before && again == 0 {
-            let why = match refused.get(&pattern.text) {
-                Some(why) => why.clone(),
-                None => format!("no file below {flag} has this path"),
-            };
+            let why = refused.get(&pattern.text).or_else(|| refused.get(""));
+            let why = why.cloned().unwrap_or_else(|| format!("no file below {flag} has this path"));
             let how = format!("write it, give another {flag} DIR, or change the policy (--policy)");
             folder.lacks(format!("{into}/{}", pattern.text), why, how);
         }
     }
-    folder.unused.extend(refused.into_iter().map(|(name, why)| (format!("{into}/{name}"), why)));
+    let place = |name: String| if name.is_empty() { (*flag).to_owned() } else { format!("{into}/{name}") };
+    folder.unused.extend(refused.into_iter().map(|(name, why)| (place(name), why)));
     Ok(chosen.into_values().collect())
 }
 
@@ -191,28 +192,37 @@ fn expand(unused: &mut Unused, flag: &str, root: &Path, pattern: &Pattern) -> Re
         },
     };
     let mut below = Unused::new();
-    let mut found = list(&mut below, flag, &start, if deep { DEPTH } else { 0 })?;
-    let whole = |name: &str| if base.is_empty() { name.to_owned() } else { format!("{base}/{name}") };
+    let Listed { files: mut found, unreadable, .. } = list(&mut below, flag, &start, if deep { DEPTH } else { 0 })?;
+    let whole = |name: &str| [base, name].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
     found.iter_mut().for_each(|file| file.name = whole(&file.name));
     found.retain(|file| pattern.matches(&file.name));
     // Folders that are too deep for a pattern without `**` were not asked for.
-    let links = below.into_iter().filter(|(_, why)| deep || why == LINK);
-    unused.extend(links.map(|(name, why)| (whole(&name), why)));
+    let refused = below.into_iter().filter(|(_, why)| deep || why != DEEP);
+    unused.extend(refused.chain(unreadable).map(|(name, why)| (whole(&name), why)));
     Ok(found)
 }
 
-/// Goes down a path of plain names; `None` where it ends early or comes to a link, which is named in `unused`.
+/// Goes down a path of plain names; `None` where it ends early or comes to what is not taken, which is named in `unused`.
 fn enter(unused: &mut Unused, root: &Path, path: &str, wanted: fn(&std::fs::Metadata) -> bool) -> Option<Given> {
     let mut place = root.to_path_buf();
     let mut meta = None;
     for part in path.split('/') {
         place.push(part);
-        let found = std::fs::symlink_metadata(&place).ok()?;
-        if found.is_symlink() {
-            unused.push((path.to_owned(), LINK.to_owned()));
-            return None;
-        }
-        meta = Some(found);
+        let why = match std::fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => LINK.to_owned(),
+            Ok(_) if part == GIT => GIT_WHY.to_owned(),
+            Ok(found) if !found.is_file() && !found.is_dir() => SPECIAL.to_owned(),
+            Ok(found) => {
+                meta = Some(found);
+                continue;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                format!("it cannot be read: {}", plain_io(&e))
+            }
+            Err(_) => return None,
+        };
+        unused.push((path.to_owned(), why));
+        return None;
     }
     let meta = meta.filter(wanted)?;
     let file_name = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -241,7 +251,7 @@ fn copy(folder: &mut Folder, flag: &str, into: &str, file: &Given) -> Result<Opt
     let open = match File::open(&file.path) {
         Ok(open) => open,
         Err(e) => {
-            folder.unused.push((target, crate::error::plain_io(&e)));
+            folder.unused.push((target, format!("it cannot be read: {}", plain_io(&e))));
             return Ok(None);
         }
     };

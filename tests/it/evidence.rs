@@ -14,7 +14,7 @@ use crate::support::fixtures;
 pub struct Case {
     pub dir: TempDir,
     pub arguments: Vec<String>,
-    environment: Vec<(&'static str, String)>,
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Case {
@@ -264,6 +264,10 @@ fn what_is_not_given_is_named() {
     assert!(text(&output.stderr).contains("--registry"), "{}", text(&output.stderr));
 }
 
+/// What fails where the registry names another commit than the repository and both recommendations.
+const OTHER_COMMIT: [&str; 3] =
+    ["registry_git_sha_in_repo", "git_sha_is_of_the_registry", "git_sha_is_of_the_registry"];
+
 #[test]
 fn every_check_can_fail() {
     let answer = "api/recommend-456.json";
@@ -275,17 +279,47 @@ fn every_check_can_fail() {
         (answer, "\"latency_ms\": 45", "\"latency_ms\": null", &["provenance_fields"]),
         (answer, "sha256:5f", "", &[]),
         (answer, "\"git_sha\"", "\"sha\"", &["provenance_fields"]),
-        (answer, "v0.6", "v0.7", &["model_version_in_registry", "model_version_was_served"]),
-        (answer, "v0.6", "v0.5", &["model_version_was_served"]),
+        (
+            answer,
+            "v0.6",
+            "v0.7",
+            &["model_version_in_registry", "trace_is_of_the_recommendation", "model_version_was_served"],
+        ),
+        (answer, "v0.6", "v0.5", &["trace_is_of_the_recommendation", "model_version_was_served"]),
+        // Values that no service means.
+        (answer, "\"latency_ms\": 45", "\"latency_ms\": -45", &["provenance_fields"]),
+        (answer, "\"latency_ms\": 45", "\"latency_ms\": 1e300", &["provenance_fields"]),
+        (answer, "\"latency_ms\": 45", "\"latency_ms\": \"fast\"", &["provenance_fields"]),
+        (answer, "\"snapshot-2025-11-18\"", "[7]", &["provenance_fields"]),
+        (
+            answer,
+            "1452f840fc05c349323f3210547b6c1638e4c61d",
+            "unknown",
+            &["provenance_fields", "git_sha_is_of_the_registry", "git_sha_in_repo"],
+        ),
+        (answer, "1452f840", "0452f840", &["git_sha_is_of_the_registry", "git_sha_in_repo"]),
+        (answer, "1763553510250", "-5", &["provenance_timestamp"]),
+        (answer, "1763553510250", "1e300", &["provenance_timestamp"]),
+        (answer, "[1, 50, 260, 527, 588]", "[null]", &["recommendation_items"]),
+        (answer, "[1, 50, 260, 527, 588]", "[]", &["recommendation_items"]),
+        (answer, "[1, 50, 260, 527, 588]", "{\"1\": 50}", &["recommendation_items"]),
+        (answer, "[1, 50, 260, 527, 588]", "[1, {}, true]", &["recommendation_items"]),
+        (
+            "api/trace.json",
+            "\"model_version\": \"v0.6\"",
+            "\"model_version\": \"v0.5\"",
+            &["trace_is_of_the_recommendation"],
+        ),
         (answer, "1763553510250", "\"soon\"", &["provenance_timestamp"]),
         ("api/trace.json", "7c9e6679", "8c9e6679", &["trace_is_of_the_recommendation"]),
         (meta, "\"artifact_sha\"", "\"artifact\"", &["registry_keys"]),
         (meta, "\"als\"", "\"\"", &["registry_keys"]),
         (meta, "\"v0.6\"", "\"v6\"", &["registry_version_is_folder"]),
         (meta, "2025-11-16T", "yesterday ", &["registry_created_at"]),
-        (meta, "1452f840", "1452f841", &["registry_git_sha_in_repo"]),
-        (meta, "1452f840", "--help; 1452f840", &["registry_git_sha_in_repo"]),
-        (meta, "{", "", &["registry_meta_parses"]),
+        (meta, "1452f840", "1452f841", &OTHER_COMMIT),
+        (meta, "1452f840", "--help; 1452f840", &OTHER_COMMIT),
+        (meta, "{", "", &["registry_meta_parses", "registry_keys"]),
+        (meta, "{\"hr_at_10\": 0.46, \"ndcg_at_10\": 0.26}", "[null]", &["registry_keys"]),
     ] {
         let case = Case::full();
         edit(&case.path(file), from, to);
@@ -424,12 +458,76 @@ fn links_are_not_followed() {
     assert_eq!(code, 1);
     assert_eq!(
         missing(&summary),
-        ["api_samples/healthz.json", "system_info/docker_images.txt", "logs/api_logs_sample.txt"]
+        [
+            "model_registry/v0.6/meta.json",
+            "api_samples/healthz.json",
+            "system_info/docker_images.txt",
+            "logs/api_logs_sample.txt"
+        ]
     );
     let unused = strings(&summary["unused"], "path");
     assert_eq!(unused, ["v0.6/meta.json", "deeper", "healthz.json", "docker_images.txt", "api.log", "api.pipe"]);
     let secret = b"{\"status\": \"healthy\"}\n".to_vec();
     assert!(!tree(&case.path("evidence")).values().any(|bytes| *bytes == secret));
+}
+
+/// A folder of the registry without its meta.json was passed over.
+#[test]
+fn a_version_without_metadata_is_missing() {
+    let case = Case::full();
+    std::fs::create_dir_all(case.path("registry/v0.7/artifacts")).unwrap();
+    std::fs::write(case.path("registry/v0.7/model.bin"), "weights").unwrap();
+    std::fs::create_dir(case.path("registry/v0.8")).unwrap();
+    let (code, summary) = case.collect();
+    assert_eq!(
+        (code, missing(&summary)),
+        (1, vec!["model_registry/v0.7/meta.json".into(), "model_registry/v0.8/meta.json".into()])
+    );
+}
+
+/// Something that cannot be read in one folder stopped everything.
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_missing_and_all_else_is_there() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let case = Case::full();
+    let close = |path: &str| {
+        std::fs::set_permissions(case.path(path), std::fs::Permissions::from_mode(0o000)).unwrap();
+    };
+    for path in ["registry/v0.5", "registry/v0.6/meta.json", "logs", "api/healthz.json", "system/docker_images.txt"] {
+        close(path);
+    }
+    std::fs::set_permissions(case.dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+    command.args(&case.arguments).current_dir(case.dir.path()).env_remove("SOURCE_DATE_EPOCH");
+    // Root reads everything.
+    if std::fs::read_dir(case.path("logs")).is_ok() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    for path in ["registry/v0.5", "logs"] {
+        std::fs::set_permissions(case.path(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(status(&output), 1, "{}", text(&output.stderr));
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(case.path("evidence/EVIDENCE_SUMMARY.json")).unwrap()).unwrap();
+    assert_eq!(
+        missing(&summary),
+        [
+            "--registry v0.5",
+            "model_registry/v0.5/meta.json",
+            "--captures healthz.json",
+            "api_samples/healthz.json",
+            "--system docker_images.txt",
+            "system_info/docker_images.txt",
+            "--logs",
+            "logs/api_logs_sample.txt",
+            "logs/prometheus_logs_sample.txt",
+        ]
+    );
+    assert!(failed(&summary).contains(&"registry_meta_parses".to_owned()));
+    assert!(case.path("evidence/git_history/commits.txt").exists());
 }
 
 #[test]
@@ -547,6 +645,178 @@ fn git_runs_nothing_of_the_repository() {
     let commit = "1452f840fc05c349323f3210547b6c1638e4c61d|A. Author|author@example.org|2025-11-10 09:00:00 +0100|service: first version\n";
     assert_eq!(commits, commit);
     assert_eq!(std::fs::read_to_string(case.path("evidence/git_history/branches.txt")).unwrap(), "* main\n");
+}
+
+/// The repository's own configuration could include any file, and name programs in ways that no list of settings covers.
+#[cfg(unix)]
+#[test]
+fn git_never_reads_the_configuration_of_the_repository() {
+    let case = Case::full();
+    let config = case.path("repo/.git/config");
+    // A pipe that is opened for reading blocks until somebody writes.
+    let pipe = Command::new("mkfifo").arg(case.path("pipe")).status().unwrap();
+    assert!(pipe.success());
+    let pipe = p(&case.path("pipe"));
+    let hostile = format!(
+        "[include]\n\tpath = {pipe}\n[includeIf \"gitdir:/\"]\n\tpath = {pipe}\n[core]\n\tworktree = /\n\tattributesFile = {pipe}\n\texcludesFile = {pipe}\n[mailmap]\n\tfile = {pipe}\n[filter \"x\"]\n\tprocess = {pipe}\n[extensions]\n\tworktreeConfig = true\n"
+    );
+    let before = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{hostile}{before}")).unwrap();
+    std::fs::write(case.path("repo/.git/config.worktree"), format!("[include]\n\tpath = {pipe}\n")).unwrap();
+    let (code, summary) = case.collect();
+    assert_eq!((code, failed(&summary), missing(&summary)), (0, vec![], vec![]));
+    // Not even one that git could not parse.
+    std::fs::write(&config, "[[[").unwrap();
+    let case = case.with(&["--force"]);
+    assert_eq!(case.collect().0, 0);
+    // Nothing in the folder of objects leads elsewhere, and no pipe is opened.
+    for (link, place) in [("objects/14", true), ("refs/heads/other", true), ("refs/heads/pipe", false)] {
+        let place_path = case.path("repo/.git").join(link);
+        let kept = case.path("kept");
+        if link == "objects/14" {
+            std::fs::rename(&place_path, &kept).unwrap();
+        }
+        match place {
+            true => std::os::unix::fs::symlink(&kept, &place_path).unwrap(),
+            false => assert!(Command::new("mkfifo").arg(&place_path).status().unwrap().success()),
+        }
+        let (code, summary) = case.collect();
+        let why = format!("its {link} is neither a file nor a folder, and is not followed");
+        assert_eq!((code, missing(&summary)), (1, vec!["git_history/".to_owned()]));
+        assert_eq!(summary["missing"][0]["why"], why);
+        std::fs::remove_file(&place_path).unwrap();
+        if link == "objects/14" {
+            std::fs::rename(&kept, &place_path).unwrap();
+        }
+    }
+    let left: Vec<_> = std::fs::read_dir(case.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|n| n.to_string_lossy().starts_with("promproof-")), "{left:?}");
+}
+
+#[test]
+fn repositories_of_other_hashes_and_depths() {
+    for arguments in [&["--object-format=sha256"][..], &[]] {
+        let case = Case::full();
+        let repo = case.path("repo");
+        if !arguments.is_empty() {
+            std::fs::remove_dir_all(&repo).unwrap();
+            std::fs::create_dir(&repo).unwrap();
+            git(&repo, &[&["init", "-q", "--initial-branch=main"][..], arguments].concat());
+        }
+        for message in ["second", "third"] {
+            git(&repo, &["commit", "-q", "--allow-empty", "-m", message]);
+        }
+        git(&repo, &["tag", "-a", "v1", "-m", "tagged"]);
+        git(&repo, &["checkout", "-q", "--detach"]);
+        git(&repo, &["gc", "-q"]);
+        let (_, summary) = case.collect();
+        assert!(missing(&summary).is_empty(), "{summary:#}");
+        let commits = std::fs::read_to_string(case.path("evidence/git_history/commits.txt")).unwrap();
+        assert_eq!(commits.lines().count(), if arguments.is_empty() { 3 } else { 2 }, "{commits}");
+        // A shallow clone of it has what it has.
+        let url = format!("file://{}", p(&repo));
+        git(case.dir.path(), &["clone", "-q", "--depth", "1", &url, "shallow"]);
+        std::fs::remove_dir_all(&repo).unwrap();
+        std::fs::rename(case.path("shallow"), &repo).unwrap();
+        let case = case.with(&["--force"]);
+        let (_, summary) = case.collect();
+        assert!(missing(&summary).is_empty(), "{summary:#}");
+        let commits = std::fs::read_to_string(case.path("evidence/git_history/commits.txt")).unwrap();
+        assert_eq!(commits.lines().count(), 1, "{commits}");
+    }
+}
+
+/// A service with other names was told only that the recommender's are not there.
+#[test]
+fn a_service_with_names_of_its_own() {
+    let case = Case::bare("servers/backfill-6d/snapshot");
+    let mut dump = String::new();
+    let target = r#"instance="a:1", job="api""#;
+    for minute in 0..600i64 {
+        let t = 1_763_553_600_000 + minute * 60_000;
+        dump.push_str(&format!("{{__name__=\"up\", {target}}} 1 {t}\n"));
+        for (code, value) in [("ok", minute * 9), ("failed", minute)] {
+            dump.push_str(&format!("{{__name__=\"http_answers_total\", code=\"{code}\", {target}}} {value} {t}\n"));
+        }
+        for (version, at) in [("b", 200), ("c", 400)] {
+            let count = u8::from(minute > at);
+            dump.push_str(&format!("{{__name__=\"deploys_total\", to_version=\"{version}\", {target}}} {count} {t}\n"));
+        }
+    }
+    std::fs::write(case.path("dump.txt"), dump).unwrap();
+    let mut case = case;
+    case.arguments[1] = "dump.txt".to_owned();
+    let printed = text(&case.output().stdout);
+    for words in
+        ["72h, 144h: no series matches recommend_requests_total", "is collected with --total and --good or --bad"]
+    {
+        assert_eq!(printed.matches(words).count(), 1, "{words}: {printed}");
+    }
+    let case = case.with(&[
+        "--force",
+        "--total",
+        "http_answers_total",
+        "--bad",
+        "http_answers_total{code=\"failed\"}",
+        "--by",
+        "code",
+        "--switches",
+        "deploys_total",
+    ]);
+    let (_, summary) = case.collect();
+    let figures = strings(&summary["windows"], "figure");
+    assert!(figures[0].starts_with("90.00%") && figures[2].starts_with("2 updates"), "{figures:?}");
+    assert_eq!(summary["metrics"]["requests"], "http_answers_total");
+    let metrics = std::fs::read_to_string(case.path("evidence/api_samples/metrics.txt")).unwrap();
+    assert!(metrics.contains("http_answers_total{code=\"failed\"} 599\n"), "{metrics}");
+    for file in summary["files"].as_array().unwrap() {
+        let Some(command) = file["command"].as_str() else { continue };
+        let words = promproof::evidence::shell_words(command).unwrap();
+        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        let printed = run_in(case.dir.path(), &words).stdout;
+        let written = std::fs::read(case.path("evidence").join(file["path"].as_str().unwrap())).unwrap();
+        assert!(printed == written, "{command}\n{}", text(&printed));
+    }
+}
+
+/// What chooses the samples of dumps was not in the recorded commands, which printed something else then.
+#[test]
+fn the_command_of_the_summary_collects_the_same_bytes() {
+    let case = Case::bare("servers/backfill-6d/snapshot");
+    let mut dump = String::new();
+    for minute in 0..300i64 {
+        let t = 1_763_553_600_000 + minute * 60_000;
+        dump.push_str(&format!("{{__name__=\"recommend_requests_total\", status=\"200\"}} {minute} {t}\n"));
+    }
+    std::fs::write(case.path("dump.txt"), dump).unwrap();
+    let mut case = case.with(&["--assume-up", "--label", "*:instance=a b:1", "--submission", "2025-11-19T14:00:00.5Z"]);
+    case.arguments[1] = "dump.txt".to_owned();
+    let (_, summary) = case.collect();
+    let command = summary["command"].as_str().unwrap();
+    assert!(command.ends_with(" --submission 2025-11-19T14:00:00.500Z --output again"), "{command}");
+    let words = promproof::evidence::shell_words(command).unwrap();
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    run_in(case.dir.path(), &words);
+    let computed = summary["files"].as_array().unwrap().iter().filter(|f| f["kind"] != "captured");
+    for path in computed.map(|f| f["path"].as_str().unwrap()) {
+        let bytes = |folder: &str| std::fs::read(case.path(folder).join(path)).unwrap();
+        assert!(bytes("evidence") == bytes("again"), "{path}");
+    }
+}
+
+/// Both windows have to have dates, and what cannot be written says where it could be.
+#[test]
+fn slips_of_the_command_line() {
+    let range = "--submission: a time from 1970 to 9999-12-25";
+    for (time, why) in [
+        ("9999-12-26T00:00:00Z", range),
+        ("1969-12-31T23:59:59Z", range),
+        ("9999-12-31T00:00:00Z", "it is out of range; times go"),
+    ] {
+        let output = Case::bare("servers/backfill-6d/snapshot").with(&["--submission", time]).output();
+        assert_eq!(status(&output), 2);
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    }
 }
 
 #[cfg(unix)]
@@ -696,7 +966,7 @@ fn pages_are_drawn_from_the_folder_alone() {
     }
     let drawn = page(&case, "full");
     assert!(drawn == page(&case, "full"));
-    for shown in ["95.42%", "95.55%", "status 404", "api-1:8080", "v0.6", "2025-11-18 17:44 UTC", "39</b> of 39 checks"]
+    for shown in ["95.42%", "95.55%", "status 404", "api-1:8080", "v0.6", "2025-11-18 17:44 UTC", "47</b> of 47 checks"]
     {
         assert!(drawn.contains(shown), "{shown}");
     }

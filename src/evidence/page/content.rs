@@ -173,20 +173,7 @@ fn windows(d: &Documents) -> Section {
 
 /// The losses of both windows and of the updates, each once.
 fn losses(d: &Documents) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for document in d.windows.iter().chain([&d.updates]) {
-        for loss in list(&document["losses"]) {
-            let place = match loss["offset"].as_u64() {
-                Some(offset) => format!("{} at byte {offset}", loss["file"].as_str().unwrap_or_default()),
-                None => loss["file"].as_str().unwrap_or_default().to_owned(),
-            };
-            let line = format!("{place}: {}", loss["detail"].as_str().unwrap_or_default());
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-    }
-    lines
+    crate::evidence::losses(d.windows.iter().chain([&d.updates]))
 }
 
 fn findings(d: &Documents) -> Section {
@@ -262,18 +249,12 @@ fn files(summary: &Value) -> Section {
     let words = format!("The evidence: {}", counted_noun(files.len(), "file", "files"));
     out.folded(words, Table::words("Evidence", ["File", "Bytes", "Kind", "From", "SHA-256"], rows));
     let source = &summary["source"];
-    let mut parts: Vec<(String, &Value)> = Vec::new();
-    for block in list(&source["blocks"]) {
-        let ulid = text(&block["ulid"]);
-        parts.extend(list(&block["files"]).iter().map(|f| (format!("{ulid}/{}", text(&f["path"])), f)));
-    }
-    for f in list(&source["logs"]).iter().chain(list(&source["archives"])) {
-        let name = if f["path"].is_null() { &f["name"] } else { &f["path"] };
-        parts.push((text(name), f));
-    }
+    let parts = crate::evidence::source_files(source);
     let count = parts.len();
-    let rows = parts.into_iter().take(4 * MOST);
-    let rows = rows.map(|(name, f)| [vec![Run::Path(name)], bytes(f), vec![Run::Digest(text(&f["sha256"]))]]);
+    let rows = parts.into_iter().take(4 * MOST).map(|f| {
+        let bytes = plain(f.bytes.map_or("—".to_owned(), thousands));
+        [vec![Run::Path(f.path)], bytes, vec![Run::Digest(f.sha256.to_owned())]]
+    });
     let table = Table::words("Source", ["File of the source", "Bytes", "SHA-256"], rows).of(count, SUMMARY);
     out.folded(format!("The source: {}", counted_noun(count, "file", "files")), table);
     if out.parts.is_empty() {
