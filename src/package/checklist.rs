@@ -1,19 +1,23 @@
 //! The checklist: each deliverable, and each item of the guide's list before submitting, with the checks that its status
 //! comes from.
 
-use crate::evidence::SUMMARY;
 use crate::evidence::captures;
+use crate::evidence::computed;
 use crate::evidence::exposition::parse;
 use crate::evidence::folder::{Check, Entry, Missing};
 use crate::evidence::given::Unused;
 use crate::evidence::registry::timestamp;
+use crate::evidence::{SUMMARY, losses};
 use crate::labels::printable;
 use crate::report::python::{round, thousands};
 use crate::time::TimestampMs;
 use crate::verdict::counted_noun;
 
+use super::agreement;
 use super::content::{Content, Contents};
+use super::gather::Fault;
 use super::policy::{Pattern, Policy};
+use super::readme;
 use super::{CODE, DOCUMENTS, EVIDENCE};
 
 /// How far something is.
@@ -91,8 +95,14 @@ pub struct Checklist {
     pub deliverables: Vec<Deliverable>,
     /// The guide's list before submitting.
     pub before_submission: Vec<Item>,
+    /// The name of the policy, and the digest of its text.
+    pub policy: (String, String),
     /// The digest of EVIDENCE_SUMMARY.json, which has those of all evidence.
     pub summary_sha256: String,
+    /// What was lost in the source that the answers need; `None` where their documents cannot be read.
+    pub losses: Option<Vec<String>>,
+    /// What no file of the package can prove, and how it is proven, in a sentence.
+    pub proof: String,
     /// What is not there, of the evidence too.
     pub missing: Vec<Missing>,
     /// Files that were found and not copied, with the reason.
@@ -100,6 +110,28 @@ pub struct Checklist {
 }
 
 impl Checklist {
+    /// What was lost, in a sentence.
+    pub fn losses_in_words(&self) -> String {
+        let documents = computed::DOCUMENTS.map(|file| format!("{EVIDENCE}/{file}")).join(", ");
+        match self.losses.as_deref() {
+            None => format!("whether samples were lost is not known: one of {documents} cannot be read"),
+            Some([]) => "no sample of the source that these answers need was lost".to_owned(),
+            Some(list) => {
+                let lost = counted_noun(list.len(), "loss of samples touches", "losses of samples touch");
+                format!("{lost} these answers; all are in `losses` of {documents}")
+            }
+        }
+    }
+
+    /// The first of the losses, and how many more there are, in lines.
+    pub fn first_losses(&self) -> Vec<String> {
+        const MOST: usize = 5;
+        let list = self.losses.as_deref().unwrap_or_default();
+        let more = list.len().saturating_sub(MOST);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        list.iter().take(MOST).cloned().chain(more).collect()
+    }
+
     /// How many deliverables have a status.
     pub fn count(&self, status: Status) -> usize {
         self.deliverables.iter().filter(|d| d.item.status() == status).count()
@@ -127,29 +159,52 @@ impl Checklist {
 
 /// Judges what was copied.
 pub fn judge(contents: &Contents<'_>, policy: &Policy, missing: &[Missing], refused: &Unused) -> Checklist {
-    let looker = Looker { contents, missing: all_missing(contents, missing) };
+    let looker = Looker {
+        contents,
+        missing: all_missing(contents, missing),
+        faults: [contents.evidence.faults.clone(), agreement::faults(contents)].concat(),
+        collected: agreement::checks(contents),
+    };
     let deliverables: Vec<Deliverable> = policy.deliverables.iter().map(|d| looker.deliverable(d)).collect();
     let mut before_submission = looker.before_submission(policy);
     before_submission.push(every_deliverable(&deliverables));
     let submission = contents.submission().ok().flatten();
-    let evaluated = timestamp(&contents.evidence.summary["collection_timestamp"]);
+    let timeline = contents.json(&format!("{EVIDENCE}/{}", computed::TIMELINE)).unwrap_or_default();
+    let evaluated = timestamp(&timeline["data_until"]);
+    let documents = computed::DOCUMENTS.map(|file| contents.json(&format!("{EVIDENCE}/{file}")));
+    let documents: Option<Vec<_>> = documents.into_iter().map(Result::ok).collect();
     Checklist {
         date: submission.or(evaluated),
         is_submission: submission.is_some(),
         deliverables,
         before_submission,
+        policy: (policy.name.clone(), policy.sha256.clone()),
         summary_sha256: contents.evidence.sha256.clone(),
+        losses: documents.map(|list| losses(&list).iter().map(|line| printable(line)).collect()),
+        proof: proof(contents),
         missing: looker.missing,
         refused: refused.clone(),
     }
+}
+
+/// What rests on the word of collect, and the command that proves it.
+fn proof(contents: &Contents<'_>) -> String {
+    let summary = &contents.evidence.summary;
+    let name = summary["source"]["name"].as_str().unwrap_or("unknown");
+    let again = readme::collects_again(summary).unwrap_or("promproof collect SOURCE --output again");
+    printable(&format!(
+        "availability, model updates and the timeline were computed by promproof collect from the source {name}, and what the repository and the samples say about captures was checked by it; no file here proves that: {again}, in the folder that holds the source, computes the same bytes again"
+    ))
 }
 
 /// What the evidence lacks by its own words, then what the package lacks.
 fn all_missing(contents: &Contents<'_>, missing: &[Missing]) -> Vec<Missing> {
     let recorded = contents.evidence.summary["missing"].as_array().into_iter().flatten();
     let text = |v: &serde_json::Value| printable(v.as_str().unwrap_or_default());
+    // What is no file of the evidence is a folder that was given to collect.
+    let place = |what: String| if what.starts_with("--") { what } else { format!("{EVIDENCE}/{what}") };
     let recorded = recorded.map(|m| Missing {
-        what: format!("{EVIDENCE}/{}", text(&m["what"])),
+        what: place(text(&m["what"])),
         why: text(&m["why"]),
         how_to_get_it: text(&m["how_to_get_it"]),
     });
@@ -176,6 +231,10 @@ fn every_deliverable(deliverables: &[Deliverable]) -> Item {
 struct Looker<'a> {
     contents: &'a Contents<'a>,
     missing: Vec<Missing>,
+    /// How the evidence differs from its summary, and from itself.
+    faults: Vec<Fault>,
+    /// The checks of collect.
+    collected: Vec<Check>,
 }
 
 impl Looker<'_> {
@@ -252,7 +311,7 @@ impl Looker<'_> {
             detail: format!("{} with the digests of {SUMMARY}", counted_noun(evidence.listed, "file", "files")),
             file: format!("{EVIDENCE}/{SUMMARY}"),
         };
-        match evidence.faults.as_slice() {
+        match self.faults.as_slice() {
             [] => vec![whole],
             faults => faults.iter().map(fault).collect(),
         }
@@ -284,7 +343,7 @@ impl Looker<'_> {
             Err(why) => (false, why),
         };
         checks.push(check("file_readable", Some(ok), detail));
-        checks.extend(self.contents.evidence.faults.iter().filter(|f| f.file == path).map(fault));
+        checks.extend(self.faults.iter().filter(|f| f.file == path).map(fault));
         checks.extend(self.collected(path));
         checks
     }
@@ -319,15 +378,12 @@ impl Looker<'_> {
         }
     }
 
-    /// The checks of `promproof collect` about a file, joined.
+    /// The checks of `promproof collect` about a file, made again and joined.
     fn collected(&self, path: &str) -> Option<Check> {
         let below = path.strip_prefix(EVIDENCE)?.strip_prefix('/')?;
-        let checks = self.contents.evidence.summary["checks"].as_array().into_iter().flatten();
-        let about: Vec<_> = checks.filter(|c| c["file"] == below).collect();
+        let about: Vec<&Check> = self.collected.iter().filter(|c| c.file == below).collect();
         let words = |ok: Option<bool>| -> Vec<String> {
-            let chosen = about.iter().filter(|c| c["ok"].as_bool() == ok);
-            let text = |v: &serde_json::Value| printable(v.as_str().unwrap_or_default());
-            chosen.map(|c| format!("{}: {}", text(&c["name"]), text(&c["detail"]))).collect()
+            about.iter().filter(|c| c.ok == ok).map(|c| format!("{}: {}", c.name, c.detail)).collect()
         };
         let (failed, unknown) = (words(Some(false)), words(None));
         let (ok, detail) = match (failed.is_empty(), unknown.is_empty()) {
@@ -340,7 +396,7 @@ impl Looker<'_> {
     }
 }
 
-fn fault(f: &super::gather::Fault) -> Check {
+fn fault(f: &Fault) -> Check {
     Check { name: f.name, ok: Some(false), detail: f.detail.clone(), file: f.file.clone() }
 }
 

@@ -32,8 +32,19 @@ pub fn document(list: &Checklist) -> Value {
         }),
     );
     put("before_submission", list.before_submission.iter().map(item).collect());
+    let (name, sha256) = &list.policy;
+    put("policy", json!({"name": name, "sha256": sha256}));
     put("evidence", json!({"path": format!("{EVIDENCE}/{SUMMARY}"), "sha256": list.summary_sha256}));
     let missing = list.missing.iter().map(|m| json!({"what": m.what, "why": m.why, "how_to_get_it": m.how_to_get_it}));
+    put("proof", list.proof.clone().into());
+    put(
+        "losses",
+        json!({
+            "count": list.losses.as_ref().map(Vec::len),
+            "in_words": list.losses_in_words(),
+            "first": list.first_losses(),
+        }),
+    );
     put("missing", missing.collect());
     put("refused", list.refused.iter().map(|(path, why)| json!({"path": path, "why": why})).collect());
     put("tool", provenance::tool());

@@ -13,7 +13,11 @@ pub fn report(c: &Checklist, style: Style) -> String {
     let mut out = title(style, "DELIVERABLES CHECKLIST");
     let date = c.date.map_or("unknown".to_owned(), isoformat);
     let which = if c.is_submission { "" } else { "  (the evaluation; no submission time was given)" };
-    out.push_str(&format!("\nSubmission Date: {date}{which}\n"));
+    let (policy, sha256) = &c.policy;
+    out.push_str(&format!(
+        "\nSubmission Date: {date}{which}\nPolicy:          {} (sha256 {sha256})\n",
+        printable(policy)
+    ));
     for d in &c.deliverables {
         out.push_str(&deliverable(d, style));
     }
@@ -30,10 +34,13 @@ pub fn report(c: &Checklist, style: Style) -> String {
         out.push_str(&format!("  {}  {}\n", status(item, style), item.name));
         out.push_str(&open_checks(&item.checks, "       "));
     }
+    let losses = [c.losses_in_words()].into_iter().chain(c.first_losses());
+    list(&mut out, style, "Losses:", &losses.map(|line| printable(&line)).collect::<Vec<_>>());
     let missing = c.missing.iter().map(|m| printable(&format!("{}: {}; {}", m.what, m.why, m.how_to_get_it)));
     list(&mut out, style, "Missing:", &missing.collect::<Vec<_>>());
     let refused = c.refused.iter().map(|(path, why)| printable(&format!("{path}: {why}")));
     list(&mut out, style, "Found and Not Copied:", &refused.collect::<Vec<_>>());
+    out.push_str(&format!("\n{}\n", style.dim(&format!("Note: {}.", c.proof))));
     out
 }
 

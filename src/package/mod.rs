@@ -2,12 +2,13 @@
 //! what the files say (`docs/package.md`).
 //!
 //! ```text
-//! policy -> gather (copies, digests, faults) -> content (what the files say) -> checklist
+//! policy -> gather (copies, digests, faults) -> content (what the files say), agreement (whether they say the same) -> checklist
 //!     -> checklist_json, checklist_text, readme, evidence::page, pdf -> SHA256SUMS -> archive
 //! ```
 //!
 //! Everything is judged on the copies, so that what was looked at is what is handed on.
 
+mod agreement;
 pub mod archive;
 mod checklist;
 mod checklist_json;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use crate::dumps::Glob;
 use crate::error::{Error, Result};
 use crate::labels::printable;
+use crate::source::digest::sha256_bytes;
 
 use super::content::{self, Content};
 use super::{CODE, DOCUMENTS, EVIDENCE};
@@ -15,9 +16,16 @@ use super::{CODE, DOCUMENTS, EVIDENCE};
 /// The default policy as text, with comments.
 pub const DEFAULT: &str = include_str!("policy.toml");
 
+/// What the default is called.
+pub const STANDARD: &str = "default";
+
 /// What is copied, and what has to be shown.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// `default`, or the name of its file.
+    pub name: String,
+    /// The digest of its text.
+    pub sha256: String,
     /// Documents, below `--docs`.
     pub documents: Vec<Pattern>,
     /// Code, below `--code`.
@@ -112,7 +120,11 @@ impl Policy {
         if deliverables.is_empty() {
             return Err(reader.error(at, "there has to be at least one deliverable"));
         }
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Policy {
+            // A copy of the default is the default.
+            name: if text == DEFAULT { STANDARD.to_owned() } else { file.into_owned() },
+            sha256: sha256_bytes(text.as_bytes()),
             documents: reader.patterns(written.documents)?,
             code: reader.patterns(written.code)?,
             deliverables,
@@ -137,6 +149,10 @@ impl Reader<'_> {
     fn deliverable(&self, d: WrittenDeliverable) -> Result<Deliverable> {
         if d.name.get_ref().trim().is_empty() {
             return Err(self.error(d.name.span().start, "a deliverable has to have a name"));
+        }
+        if d.evidence.is_empty() && d.checks.is_empty() {
+            let message = "a deliverable without evidence and checks shows nothing: give it at least one of them";
+            return Err(self.error(d.name.span().start, message));
         }
         for text in &d.evidence {
             let folders = [EVIDENCE, DOCUMENTS, CODE];

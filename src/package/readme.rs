@@ -4,13 +4,14 @@
 use serde_json::Value;
 
 use crate::evidence::folder::Check;
-use crate::evidence::{SUMMARY, shell_words};
+use crate::evidence::{SUMMARY, shell_word, shell_words, source_files};
 use crate::labels::printable;
 use crate::time::isoformat;
 use crate::verdict::counted_noun;
 
 use super::checklist::{Checklist, Deliverable, Status};
 use super::content::{self, Contents};
+use super::policy::STANDARD;
 use super::{CHECKLIST_JSON, CHECKLIST_TEXT, CODE, DOCUMENTS, EVIDENCE, PDF, REPORT, SUMS};
 
 /// The document; `pdf` is whether there is a report.pdf.
@@ -26,6 +27,7 @@ pub fn text(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String {
     let missing = list.missing.iter().map(|m| format!("{}: {}; {}", m.what, m.why, m.how_to_get_it));
     out.push_str(&listed("Missing", missing));
     out.push_str(&listed("Found and not copied", list.refused.iter().map(|(path, why)| format!("{path}: {why}"))));
+    out.push_str(&losses(list));
     out.push_str(&verification(contents, list, pdf));
     out.push_str(&source(&contents.evidence.summary));
     out
@@ -37,6 +39,8 @@ fn overview(contents: &Contents<'_>, list: &Checklist) -> String {
     let which = if list.is_submission { "Submission" } else { "Evaluation (no submission time was given)" };
     let words = contents.evidence.summary["windows_are"].as_str().unwrap_or_default();
     let mut out = format!("# Deliverables\n\n**{complete} of {total} deliverables are complete.** {which}: {date}.\n");
+    let (policy, sha256) = &list.policy;
+    out.push_str(&format!("\nWhat has to be shown is the policy {}, whose SHA-256 is {sha256}.\n", code(policy)));
     if !words.is_empty() {
         out.push_str(&format!("\nAbout the times: {}.\n", escape(words)));
     }
@@ -94,18 +98,28 @@ fn verification(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String 
         _ => format!(" {flag} {folder}"),
     };
     let pdf = if pdf { " --pdf" } else { "" };
+    let policy = match list.policy.0.as_str() {
+        STANDARD => String::new(),
+        name => format!(" --policy {}", shell_word(name)),
+    };
     let (docs, code) = (given("--docs", DOCUMENTS), given("--code", CODE));
     let mut out = format!(
-        "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}",
+        "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}\nWhat only the source can prove: {}.\n",
         block(&[format!("sha256sum -c {SUMS}")]),
         block(&[format!("{}  {EVIDENCE}/{SUMMARY}", list.summary_sha256)]),
-        block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code}{pdf} --output ../again")]),
+        block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code}{policy}{pdf} --output ../again")]),
+        escape(&list.proof),
     );
     let mut lines = Vec::new();
     let mut others = 0;
+    let mut without = Vec::new();
     for file in contents.evidence.summary["files"].as_array().into_iter().flatten() {
-        let (Some(path), Some(command)) = (file["path"].as_str(), file["command"].as_str()) else { continue };
+        let Some(path) = file["path"].as_str() else { continue };
         let copied = contents.files.iter().find(|f| f.path.strip_prefix(EVIDENCE) == Some(&format!("/{path}")));
+        let Some(command) = file["command"].as_str() else {
+            without.extend(copied.filter(|_| file["kind"] != "captured").map(|f| (path, f.sha256.as_str())));
+            continue;
+        };
         match copied.filter(|_| only_prints(command)) {
             Some(copied) => lines.extend([format!("{command} | sha256sum"), format!("# {}", copied.sha256)]),
             None if command.starts_with("git ") => {}
@@ -116,6 +130,7 @@ fn verification(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String 
         out.push_str("\nThat the answers are those of the data, in the folder that holds the source; each line is followed by the digest that it prints:\n\n");
         out.push_str(&block(&lines));
     }
+    out.push_str(&computed_together(&contents.evidence.summary, &without));
     if others > 0 {
         let commands = counted_noun(others, "command", "commands");
         out.push_str(&format!(
@@ -125,34 +140,96 @@ fn verification(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String 
     out
 }
 
-/// Whether a recorded command is one of promproof's that print an answer and do nothing else.
-fn only_prints(command: &str) -> bool {
-    let Some(words) = shell_words(command) else { return false };
+/// What was lost.
+fn losses(list: &Checklist) -> String {
+    let lines: Vec<String> = list.first_losses().iter().map(|line| format!("- {}\n", escape(line))).collect();
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    format!("\n## Losses\n\n{}.\n{gap}{}", escape(&sentence(&list.losses_in_words())), lines.concat())
+}
+
+/// With a capital at its start.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Files that were computed, and that no command prints by itself: how they are computed again, with all else.
+fn computed_together(summary: &Value, files: &[(&str, &str)]) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = files.iter().map(|(path, _)| code(path)).collect();
+    let why = "made from many answers at once, so no command prints that alone";
+    let Some(again) = collects_again(summary) else {
+        return format!(
+            "\n{} cannot be computed again from here: the summary has no command of collect.\n",
+            names.join(", ")
+        );
+    };
+    let again = std::iter::once(again.to_owned());
+    let sums = files.iter().flat_map(|(path, sha256)| {
+        [format!("sha256sum {}", shell_word(&format!("again/{path}"))), format!("# {sha256}")]
+    });
+    let lines: Vec<String> = again.chain(sums).collect();
+    format!("\n{}: {why}. Collect again, in the folder that holds the source:\n\n{}", names.join(", "), block(&lines))
+}
+
+/// The summary's command that collects again, if it can do nothing but write the folder `again`.
+pub(super) fn collects_again(summary: &Value) -> Option<&str> {
+    let command = summary["command"].as_str()?;
+    let body = command.strip_suffix(" --output again")?;
+    has_only(body, &["collect"], &["--submission"]).then_some(command)
+}
+
+/// What chooses the data and the metrics in a recorded command.
+const CHOOSING: [&str; 20] = [
+    "--semantics",
+    "--merge",
+    "--root",
+    "--min-block-duration",
+    "--time-from",
+    "--label",
+    "--label-from-path",
+    "--assume-up",
+    "--include",
+    "--dump-interval",
+    "--answers",
+    "--scrape-interval",
+    "--total",
+    "--good",
+    "--bad",
+    "--by",
+    "--health",
+    "--latency",
+    "--switches",
+    "--version-info",
+];
+
+/// Whether a line is words of promproof: one of these commands, with no option but these and what chooses the data.
+fn has_only(line: &str, commands: &[&str], options: &[&str]) -> bool {
+    let Some(words) = shell_words(line) else { return false };
     let mut words = words.iter().map(String::as_str);
-    let begins = words.next() == Some("promproof") && matches!(words.next(), Some("availability" | "model-updates"));
-    let known = ["--start", "--end", "--semantics", "--digests", "--format", "--merge", "--root"];
-    begins && words.all(|w| !w.starts_with('-') || known.contains(&w))
+    let begins = words.next() == Some("promproof") && words.next().is_some_and(|c| commands.contains(&c));
+    let known = |option: &str| CHOOSING.contains(&option) || options.contains(&option);
+    begins && words.all(|w| !w.starts_with('-') || known(w.split('=').next().unwrap_or_default()))
+}
+
+/// Whether a recorded command is one of promproof's that print an answer and do nothing else.
+pub(super) fn only_prints(command: &str) -> bool {
+    has_only(command, &["availability", "model-updates"], &["--start", "--end", "--digests", "--format"])
 }
 
 /// What the answers rest on.
 fn source(summary: &Value) -> String {
     let source = &summary["source"];
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let mut rows = Vec::new();
-    let all = |v: &Value| v.as_array().cloned().unwrap_or_default();
-    for block in all(&source["blocks"]) {
-        for file in all(&block["files"]) {
-            rows.push((format!("{}/{}", text(&block["ulid"]), text(&file["path"])), text(&file["sha256"])));
-        }
-    }
-    for file in all(&source["logs"]).iter().chain(&all(&source["archives"])) {
-        let name = if file["path"].is_null() { &file["name"] } else { &file["path"] };
-        rows.push((text(name), text(&file["sha256"])));
-    }
+    let files = source_files(source);
     let mut out = format!("\n## Source\n\n{}\n", escape(source["name"].as_str().unwrap_or("unknown")));
-    if !rows.is_empty() {
-        let lines: Vec<String> = rows.iter().map(|(name, sha256)| format!("{sha256}  {name}")).collect();
-        out.push_str(&format!("\n{}", block(&lines)));
+    match files.is_empty() {
+        true => out.push_str("\nThe summary has no digest of it.\n"),
+        false => {
+            let lines: Vec<String> = files.iter().map(|f| format!("{}  {}", f.sha256, f.path)).collect();
+            out.push_str(&format!("\n{}", block(&lines)));
+        }
     }
     out
 }

@@ -23,6 +23,11 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     }
 }
 
+/// The digest of bytes as lower-case hex.
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// The files below a block directory in order of their names, as `(path relative to it, bytes, sha256)`.
 pub fn sha256_block(dir: &Path) -> Result<Vec<(String, u64, String)>> {
     let mut files = Vec::new();

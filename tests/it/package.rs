@@ -81,13 +81,14 @@ impl Pack {
         self.reseal();
     }
 
-    /// Gives the summary the digests that the files have.
+    /// Gives the summary the digests and sizes that the files have.
     pub fn reseal(&self) {
         let mut summary = read(&self.path(SUMMARY));
         for file in summary["files"].as_array_mut().unwrap() {
             let path = self.path("evidence").join(file["path"].as_str().unwrap());
             if let Ok(digest) = promproof::source::digest::sha256_file(&path) {
                 file["sha256"] = digest.into();
+                file["bytes"] = std::fs::metadata(&path).unwrap().len().into();
             }
         }
         std::fs::write(self.path(SUMMARY), format!("{summary:#}\n")).unwrap();
@@ -291,6 +292,7 @@ fn every_check_can_fail() {
     let metrics = "api_samples/metrics.txt";
     let commits = "git_history/commits.txt";
     let registry = "model_registry/versions_summary.json";
+    let timeline = "availability/timeline.json";
     let submission = "EVIDENCE_SUMMARY.json";
     let fails = Value::Bool(false);
     let kept = tree(&pack.path("evidence"));
@@ -310,14 +312,56 @@ fn every_check_can_fail() {
         (provenance, "\"latency_ms\": 45", "\"latency_ms\": null", "provenance_fields", &fails),
         ("api_samples/trace_sample.json", "7c9e6679", "8c9e6679", "trace_of_the_recommendation", &fails),
         ("api_samples/rollout_status.json", "{", "", "file_readable", &fails),
+        // Figures, lists and words that the other files do not bear.
+        (before, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "evidence_contradicts", &fails),
+        (before, "\"worst\": 0.95", "\"worst\": 0.96", "evidence_contradicts", &fails),
+        (before, "\"total_requests\": 18", "\"total_requests\": 19", "evidence_contradicts", &fails),
+        (submission, "\"figure\": \"95.42%", "\"figure\": \"99.42%", "evidence_contradicts", &fails),
+        (submission, "\"data_reach_the_end\": true", "\"data_reach_the_end\": false", "evidence_contradicts", &fails),
+        (
+            submission,
+            "\"windows_are\": \"no submission",
+            "\"windows_are\": \"a submission",
+            "evidence_contradicts",
+            &fails,
+        ),
+        (submission, "\"kind\": \"reconstructed\"", "\"kind\": \"captured\"", "evidence_contradicts", &fails),
+        (submission, "\"availability/timeline.json\",", "\"availability/other.json\",", "evidence_contradicts", &fails),
+        (submission, "--start 2025-11-16", "--start 2025-11-15", "evidence_contradicts", &fails),
+        (
+            submission,
+            "\"name\": \"service_is_healthy\"",
+            "\"name\": \"service_is_fine\"",
+            "evidence_contradicts",
+            &fails,
+        ),
+        (submission, "\"name\": \"snapshot\"", "\"name\": \"elsewhere\"", "evidence_contradicts", &fails),
+        (
+            timeline,
+            "\"data_until_ms\": 1763553591740",
+            "\"data_until_ms\": 1763553591741",
+            "evidence_contradicts",
+            &fails,
+        ),
+        (timeline, "\"to_version\": \"v0.6\"", "\"to_version\": \"v0.7\"", "evidence_contradicts", &fails),
+        (timeline, "\"figure\": \"95.42%", "\"figure\": \"99.42%", "evidence_contradicts", &fails),
+        ("availability/availability_72h.txt", "✅ PASS", "❌ FAIL", "evidence_contradicts", &fails),
+        (updates, "\"total_switches\": ", "\"total_switches\": 1", "evidence_contradicts", &fails),
+        (updates, "\"actual_updates\": 6", "\"actual_updates\": 7", "evidence_contradicts", &fails),
+        (updates, "\"version\": \"v0.6\"", "\"version\": \"v0.5\"", "evidence_contradicts", &fails),
+        // Captures and the registry are looked at again, whatever the summary says about them.
+        (sample, "\"latency_ms\": 45", "\"latency_ms\": -45", "collected_checks", &fails),
+        (provenance, "\"git_sha\": \"1452f840", "\"git_sha\": \"0452f840", "collected_checks", &fails),
+        (sample, "527", "null", "recommendation_items", &fails),
+        (registry, "2025-11-16T08", "yesterday", "collected_checks", &fails),
         (before, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "availability_72h", &fails),
         (before, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "availability_72h", &Value::Null),
         (before, "\"required_availability\": 70.0", "\"required_availability\": 50.0", "availability_72h", &fails),
-        (before, "\"actual_availability\": 95.42", "\"actual_availability\": 65.42", "availability_72h", &fails),
+        (before, "\"actual_availability\": 95.42", "\"actual_availability\": 65.42", "evidence_contradicts", &fails),
         (before, "\"slo_compliance\"", "\"slo\"", "availability_72h", &fails),
-        (before, "\"worst\": 0.95", "\"worst\": 0.15", "availability_72h", &fails),
-        (before, "\"meets_requirement\": true", "\"meets_requirement\": null", "availability_72h", &fails),
-        (submission, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "availability_72h", &fails),
+        (before, "\"worst\": 0.95", "\"worst\": 0.15", "evidence_contradicts", &fails),
+        (before, "\"meets_requirement\": true", "\"meets_requirement\": null", "evidence_contradicts", &fails),
+        (submission, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "evidence_contradicts", &fails),
         (before, "2025-11-16T11:59:51.740000Z", "2025-11-17T11:59:51.740000Z", "window_72h", &fails),
         (after, "2025-11-13T11:59:51.740000Z", "2025-11-14T11:59:51.740000Z", "window_144h", &fails),
         (after, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "availability_144h", &fails),
@@ -347,18 +391,21 @@ fn every_check_can_fail() {
         (updates, "\"verdict\": \"met\"", "\"verdict\": \"unknown\"", "updates_within_7_days", &Value::Null),
         (updates, "\"minimum_updates\": 2", "\"minimum_updates\": 1", "updates_within_7_days", &fails),
         (updates, "\"within_days\": 7", "\"within_days\": 70", "updates_within_7_days", &fails),
-        (updates, "\"actual_updates\": 6", "\"actual_updates\": 1", "updates_within_7_days", &fails),
-        ("availability/timeline.json", "\"switches\"", "\"others\"", "switched_without_restart", &Value::Null),
+        (updates, "\"actual_updates\": 6", "\"actual_updates\": 1", "evidence_contradicts", &fails),
+        (timeline, "\"switches\"", "\"others\"", "switched_without_restart", &Value::Null),
         (submission, "\"submission\": null", "\"submission\": \"soon\"", "window_72h", &fails),
         (submission, "\"submission\": null", "\"submission\": \"2025-11-18T00:00:00Z\"", "window_72h", &fails),
         (submission, "\"ok\": true", "\"ok\": false", "collected_checks", &fails),
         (submission, "\"ok\": true", "\"ok\": null", "collected_checks", &Value::Null),
+        (submission, "\"ok\": true", "\"ok\": false", "evidence_contradicts", &fails),
     ] {
         pack.forge(file, from, to);
         let (code, checklist) = pack.package(&[]);
         let found: Vec<String> = open(&checklist, ok).into_iter().map(|(name, _)| name).collect();
         assert!(found.iter().any(|f| f == name), "{file}: {from} to {to}: {found:?}");
         assert_eq!(code, if failed(&checklist).is_empty() { 3 } else { 1 }, "{file}: {from} to {to}");
+        // No forgery is a yes.
+        assert!(code == 1 || *ok == Value::Null, "{file}: {from} to {to}");
         for (path, bytes) in &kept {
             std::fs::write(path, bytes).unwrap();
         }
@@ -392,6 +439,224 @@ fn switches_beside_restarts_are_no_hot_swaps() {
     assert_eq!((code, failed(&checklist), status_of(&checklist, 3)), (1, failing, "❌ Incomplete".to_owned()));
 }
 
+/// What was taken out of the summary's lists together with its file was silently absent.
+#[test]
+fn what_belongs_into_the_evidence_is_there_or_missing() {
+    let pack = Pack::collected();
+    for path in ["system_info/docker_images.txt", "availability/timeline.json", "git_history/branches.txt"] {
+        let kept = (std::fs::read(pack.path(SUMMARY)).unwrap(), pack.path(&format!("evidence/{path}")));
+        let bytes = std::fs::read(&kept.1).unwrap();
+        std::fs::remove_file(&kept.1).unwrap();
+        let mut summary = read(&pack.path(SUMMARY));
+        summary["files"].as_array_mut().unwrap().retain(|f| f["path"] != path);
+        for list in summary["evidence_collected"].as_object_mut().unwrap().values_mut() {
+            list.as_array_mut().unwrap().retain(|f| f != path);
+        }
+        std::fs::write(pack.path(SUMMARY), summary.to_string()).unwrap();
+        let (code, checklist) = pack.package(&[]);
+        let contradicts = ("evidence_contradicts".to_owned(), format!("evidence/{path}"));
+        assert!(code == 1 && failed(&checklist).contains(&contradicts), "{path}: {:?}", failed(&checklist));
+        std::fs::write(pack.path(SUMMARY), kept.0).unwrap();
+        std::fs::write(kept.1, bytes).unwrap();
+    }
+}
+
+/// Figures that agree with each other prove nothing by themselves, and the package says so with the command that does.
+#[test]
+fn what_only_the_source_proves_is_said_with_its_command() {
+    let pack = Pack::collected();
+    let (_, checklist) = pack.package(&[]);
+    let command = "promproof collect snapshot --output again";
+    let proof = checklist["proof"].as_str().unwrap();
+    assert!(proof.contains("no file here proves that") && proof.contains(command), "{proof}");
+    let written = |name: &str| std::fs::read_to_string(pack.path("out").join(name)).unwrap();
+    assert!(written("DELIVERABLES_CHECKLIST.txt").contains(&format!("Note: {proof}.\n")));
+    let readme = written("README.md");
+    assert!(readme.contains(&format!("What only the source can prove: {proof}.\n")), "{readme}");
+    // What has no command of its own is named with the digest that collecting again gives.
+    for path in ["availability/timeline.json", "api_samples/metrics.txt"] {
+        let digest = promproof::source::digest::sha256_file(&pack.path("evidence").join(path)).unwrap();
+        assert!(readme.contains(&format!("sha256sum again/{path}\n# {digest}\n")), "{readme}");
+    }
+    assert!(readme.contains("so no command prints that alone"), "{readme}");
+    // A command that does anything else is not repeated.
+    for other in [
+        "promproof collect x --output /home",
+        "promproof collect x --force --output again",
+        "curl x --output again",
+        "promproof collect $(x) --output again",
+    ] {
+        let mut summary = read(&pack.path(SUMMARY));
+        summary["command"] = other.into();
+        std::fs::write(pack.path(SUMMARY), summary.to_string()).unwrap();
+        let (_, checklist) = pack.package(&[]);
+        assert!(checklist["proof"].as_str().unwrap().contains("promproof collect SOURCE --output again"));
+        assert!(!std::fs::read_to_string(pack.path("out/README.md")).unwrap().contains(other), "{other}");
+    }
+}
+
+/// README and checklist did not say that samples of the source were lost.
+#[test]
+fn losses_are_named() {
+    let pack = Pack::collected();
+    let (_, checklist) = pack.package(&[]);
+    let none = "no sample of the source that these answers need was lost";
+    assert_eq!(checklist["losses"], json!({"count": 0, "in_words": none, "first": []}));
+    let case = Case::full().with(&["--force"]);
+    copy_tree(&crate::support::fixtures().join("servers/backfill-6d/snapshot"), &case.path("snapshot"));
+    let segment = tree(&case.path("snapshot")).into_keys().find(|p| p.ends_with("chunks/000001")).unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    for at in (500..bytes.len()).step_by(700) {
+        bytes[at] ^= 0xff;
+    }
+    std::fs::write(&segment, &bytes).unwrap();
+    let mut case = case;
+    case.arguments[1] = "snapshot".to_owned();
+    case.collect();
+    let pack = Pack(case);
+    let (_, checklist) = pack.package(&[]);
+    let losses = &checklist["losses"];
+    let count = losses["count"].as_u64().unwrap();
+    assert!(count > 5 && losses["first"].as_array().unwrap().len() == 6, "{losses}");
+    assert_eq!(losses["first"][5], format!("and {} more", count - 5));
+    assert!(!failed(&checklist).iter().any(|(name, _)| name == "evidence_contradicts"), "{:?}", failed(&checklist));
+    let first = losses["first"][0].as_str().unwrap();
+    for file in ["README.md", "DELIVERABLES_CHECKLIST.txt"] {
+        let written = std::fs::read_to_string(pack.path("out").join(file)).unwrap();
+        let said = format!("{count} losses of samples touch these answers; all are in");
+        assert!(written.contains(&said) && written.replace('\\', "").contains(first), "{file}: {written}");
+    }
+    std::fs::write(pack.path("evidence/availability/availability_72h.json"), "{").unwrap();
+    let (_, checklist) = pack.package(&[]);
+    assert_eq!(checklist["losses"]["count"], Value::Null);
+    assert!(checklist["losses"]["in_words"].as_str().unwrap().starts_with("whether samples were lost is not known"));
+}
+
+/// SOURCE_DATE_EPOCH became the date of the submission.
+#[test]
+fn the_date_is_the_submission_or_the_evaluation() {
+    for (submission, date, is) in [
+        (&["--submission", "2025-11-19T00:00:00Z"][..], "2025-11-19T00:00:00Z", "submission"),
+        (&[], "2025-11-19T11:59:51.740000Z", "evaluation"),
+    ] {
+        let mut case = Case::full().with(submission);
+        case.environment = vec![("SOURCE_DATE_EPOCH", "1763600000".into())];
+        assert_eq!(case.collect().1["collection_timestamp"], "2025-11-20T00:53:20Z");
+        let (_, checklist) = Pack(case).package(&[]);
+        assert_eq!((&checklist["submission_date"], &checklist["submission_date_is"]), (&date.into(), &is.into()));
+    }
+}
+
+/// Every kind of source has its digests in README.md.
+#[test]
+fn sources_of_every_kind_have_digests() {
+    let pack = Pack::collected();
+    let source = crate::support::fixtures().join("servers/backfill-6d/snapshot");
+    let converted = run_in(pack.0.dir.path(), &["convert", &p(&source), "--output", "dataset", "--quiet"]);
+    assert_eq!(status(&converted), 0, "{}", text(&converted.stderr));
+    let dump = "{__name__=\"up\", instance=\"a:1\"} 1 1763553600000\n";
+    std::fs::write(pack.path("dump.txt"), dump).unwrap();
+    for (source, file) in [("dataset", "dataset/manifest.json"), ("dump.txt", "dump.txt")] {
+        let again = ["collect", source, "--output", "evidence", "--force", "--quiet"];
+        run_in(pack.0.dir.path(), &again);
+        pack.package(&[]);
+        let digest = promproof::source::digest::sha256_file(&pack.path(file)).unwrap();
+        for name in ["README.md", "report.html"] {
+            let written = std::fs::read_to_string(pack.path("out").join(name)).unwrap();
+            assert!(written.contains(&digest), "{source}: {name}: {written}");
+        }
+    }
+}
+
+/// What is neither a file nor a folder, what cannot be read, and a repository among the code were not listed as refused.
+#[cfg(unix)]
+#[test]
+fn everything_that_is_refused_is_listed() {
+    let pack = Pack::collected();
+    std::fs::remove_file(pack.path("docs/RUNBOOK.md")).unwrap();
+    for pipe in ["docs/RUNBOOK.md", "docs/other.md", "code/service/pipe.py"] {
+        assert!(Command::new("mkfifo").arg(pack.path(pipe)).status().unwrap().success());
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(pack.path("code/service/socket.py")).unwrap();
+    std::fs::create_dir_all(pack.path("code/.git/objects")).unwrap();
+    std::fs::write(pack.path("code/.git/config"), "secret\n").unwrap();
+    std::fs::create_dir_all(pack.path("code/service/.git")).unwrap();
+    std::fs::write(pack.path("code/service/.git/hook.py"), "secret\n").unwrap();
+    let refused = |more: &[&str]| {
+        let (_, checklist) = pack.package(more);
+        assert!(!tree(&pack.path("out")).values().any(|bytes| bytes == b"secret\n"));
+        let refused = checklist["refused"].as_array().unwrap().iter();
+        refused
+            .map(|r| (r["path"].as_str().unwrap().to_owned(), r["why"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let (special, git) =
+        ("it is neither a file nor a folder", "it is a repository's own folder, and is not looked into");
+    assert_eq!(refused(&[]), owned(&[("docs/RUNBOOK.md", special), ("code_samples/.git", git)]));
+    let policy = "documents = [\"*.md\"]\ncode = [\"**/*\", \".git/config\"]\n[[deliverables]]\nid = 1\nname = \"a\"\ndescription = \"\"\nevidence = [\"code_samples/**\"]\nchecks = []\n";
+    std::fs::write(pack.path("policy.toml"), policy).unwrap();
+    assert_eq!(
+        refused(&["--policy", "policy.toml"]),
+        owned(&[
+            ("docs/RUNBOOK.md", special),
+            ("docs/other.md", special),
+            ("code_samples/.git", git),
+            ("code_samples/.git/config", git),
+            ("code_samples/service/.git", git),
+            ("code_samples/service/pipe.py", special),
+            ("code_samples/service/socket.py", special),
+        ])
+    );
+}
+
+/// A folder that cannot be read stopped the package; now everything in it is missing.
+#[cfg(unix)]
+#[test]
+fn roots_that_cannot_be_read_are_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let pack = Pack::collected();
+    let mode = |path: &str, mode| {
+        std::fs::set_permissions(pack.path(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(".", 0o777);
+    mode("docs", 0o000);
+    mode("code/service", 0o000);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+    command.args(["package", "--evidence", "evidence", "--output", "out", "--quiet"]).args(DOCS_AND_CODE);
+    // Root reads everything.
+    if std::fs::read_dir(pack.path("docs")).is_ok() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.current_dir(pack.0.dir.path()).output().unwrap();
+    ["docs", "code/service"].iter().for_each(|path| mode(path, 0o755));
+    assert_eq!(status(&output), 1, "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    for words in [
+        "--docs: it cannot be read: permission denied",
+        "docs/RUNBOOK.md: it cannot be read: permission denied",
+        "code_samples/service/app.py: it cannot be read: permission denied",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    // An output in a folder that nobody may write to is no matter of archives.
+    if output.status.code() == Some(1) {
+        mode(".", 0o555);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+        command.args(["package", "--evidence", "evidence", "--output", "out2", "--quiet"]);
+        if std::fs::write(pack.path("writable"), "").is_ok() {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.current_dir(pack.0.dir.path()).output().unwrap();
+        mode(".", 0o755);
+        let said = text(&output.stderr);
+        assert!(
+            status(&output) == 2 && said.contains("in a folder that you may write to") && !said.contains("--temp-dir"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn evidence_that_is_not_what_was_collected() {
     let pack = Pack::collected();
@@ -411,6 +676,9 @@ fn evidence_that_is_not_what_was_collected() {
         owned(&[
             ("evidence_added", "evidence/more.txt"),
             ("evidence_altered", "evidence/availability/availability_72h.json"),
+            ("evidence_contradicts", SUMMARY),
+            ("evidence_contradicts", "evidence/availability/availability_72h.json"),
+            ("evidence_contradicts", "evidence/availability/timeline.json"),
             ("evidence_missing", "evidence/../secret"),
             ("evidence_missing", "evidence/logs/api_logs_sample.txt"),
             ("file_there", "evidence/logs/api_logs_sample.txt"),
@@ -458,7 +726,7 @@ fn links_are_not_followed() {
     }
     let healthz = ("evidence_refused".to_owned(), "evidence/api_samples/healthz.json".to_owned());
     assert!(failed(&checklist).contains(&healthz));
-    let globs = "documents = [\"*.md\"]\ncode = [\"**/*.py\", \"service/*\"]\n[[deliverables]]\nid = 1\nname = \"a\"\ndescription = \"\"\nevidence = []\nchecks = []\n";
+    let globs = "documents = [\"*.md\"]\ncode = [\"**/*.py\", \"service/*\"]\n[[deliverables]]\nid = 1\nname = \"a\"\ndescription = \"\"\nevidence = [\"docs/*\"]\nchecks = []\n";
     std::fs::write(pack.path("policy.toml"), globs).unwrap();
     pack.package(&["--policy", "policy.toml"]);
     assert!(!tree(&pack.path("out")).values().any(|bytes| bytes == b"not to be read\n"));
@@ -474,6 +742,11 @@ fn policies_choose() {
     let standard = relative(&pack.path("out"));
     pack.package(&["--policy", "standard.toml"]);
     assert!(standard == relative(&pack.path("out")));
+    let digest = promproof::source::digest::sha256_file(&pack.path("standard.toml")).unwrap();
+    assert_eq!(
+        read(&pack.path("out/DELIVERABLES_CHECKLIST.json"))["policy"],
+        json!({"name": "default", "sha256": digest})
+    );
     let policy = "documents = [\"*GUIDE.md\", \"RUN???K.md\", \"chapters/*\"]\ncode = [\"**/*.py\", \"service/*.py\"]\n\n[[deliverables]]\nid = 3\nname = \"Code\"\ndescription = \"\"\nevidence = [\"code_samples/**\", \"docs/*.md\"]\nchecks = [\"statistical_test\"]\n";
     std::fs::write(pack.path("policy.toml"), policy).unwrap();
     let (code, checklist) = pack.package(&["--policy", "policy.toml"]);
@@ -496,6 +769,17 @@ fn policies_choose() {
     assert_eq!(failed(&checklist), owned(&[("file_there", "docs/chapters/*")]));
     assert_eq!((code, status_of(&checklist, 3)), (1, "✅ Complete".to_owned()));
     assert_eq!(checklist["deliverables"][0]["evidence"].as_array().unwrap().len(), 9);
+    // Every output names the policy.
+    let digest = promproof::source::digest::sha256_file(&pack.path("policy.toml")).unwrap();
+    assert_eq!(checklist["policy"], json!({"name": "policy.toml", "sha256": digest}));
+    for (file, name) in [
+        ("README.md", "the policy `policy.toml`, whose SHA-256"),
+        ("DELIVERABLES_CHECKLIST.txt", "policy.toml (sha256"),
+        ("README.md", "--policy policy.toml "),
+    ] {
+        let written = std::fs::read_to_string(pack.path("out").join(file)).unwrap();
+        assert!(written.contains(name) && written.contains(&digest), "{file}: {written}");
+    }
 }
 
 #[test]
@@ -534,6 +818,18 @@ fn policy_errors_name_the_line() {
         assert!(said.contains(&format!("policy.toml: line {}: ", line(at))) && said.contains(what), "{to}: {said}");
         assert!(!pack.path("out").exists());
     }
+    // One that shows nothing was complete.
+    let empty = standard.replacen(
+        "evidence = [\"evidence/model_updates/model_updates_verification.json\"]",
+        "evidence = []",
+        1,
+    );
+    std::fs::write(pack.path("policy.toml"), empty.replacen("checks = [\"updates_within_7_days\"]", "checks = []", 1))
+        .unwrap();
+    let said = text(&pack.output(&["--policy", "policy.toml"]).stderr);
+    let named =
+        format!("policy.toml: line {}: a deliverable without evidence and checks shows nothing", line("Model Updates"));
+    assert!(said.contains(&named), "{said}");
     for policy in ["", "documents = []\ncode = []\ndeliverables = []\n", "\u{1b}[2J = 5"] {
         std::fs::write(pack.path("policy.toml"), policy).unwrap();
         let output = pack.output(&["--policy", "policy.toml"]);

@@ -1,0 +1,397 @@
+//! What the files of the evidence bear of what its summary says: checks, verdicts, windows and lists are made again from the
+//! files, and every difference is a fault. What only the source and the repository can prove is believed, and said to be.
+
+use serde_json::Value;
+
+use crate::evidence::folder::{Check, Kind};
+use crate::evidence::{self, SUMMARY, captures, computed, registry};
+use crate::labels::printable;
+use crate::report::python::{int, rounded};
+use crate::time::{DurationMs, TimestampMs, isoformat, rfc3339};
+use crate::verdict::Verdict;
+
+use super::EVIDENCE;
+use super::content::{Contents, list};
+use super::gather::Fault;
+use super::readme::only_prints;
+
+/// The checks of collect that rest on more than the evidence folder.
+const BELIEVED: [&str; 4] =
+    ["registry_meta_parses", "registry_git_sha_in_repo", "git_sha_in_repo", "model_version_was_served"];
+const WEEK_MS: DurationMs = 7 * 86_400_000;
+/// Figures that were computed in another order differ by less.
+const NEARLY: f64 = 1e-9;
+
+/// The checks of the evidence's files, made again; those that cannot be are collect's.
+pub fn checks(contents: &Contents<'_>) -> Vec<Check> {
+    let mut checks = again(contents);
+    let said = list(&contents.evidence.summary["checks"]).iter();
+    checks.extend(said.filter_map(|c| {
+        let name = BELIEVED.iter().find(|name| c["name"] == **name)?;
+        Some(Check::new(name, c["ok"].as_bool(), c["file"].as_str()?, text(&c["detail"])))
+    }));
+    checks
+}
+
+fn again(contents: &Contents<'_>) -> Vec<Check> {
+    let read = |file: &str| contents.bytes(&format!("{EVIDENCE}/{file}")).ok();
+    let document = |file: &str| read(file).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let registry = document(registry::FILE);
+    let mut checks = Vec::new();
+    if let Some(registry) = &registry {
+        let [_, _, updates] = computed::DOCUMENTS;
+        checks.extend(registry::checks(registry, &document(updates).unwrap_or_default()));
+    }
+    checks.extend(captures::checks(read, registry.as_ref()));
+    checks
+}
+
+/// A text of a document, shown.
+fn text(value: &Value) -> String {
+    printable(value.as_str().unwrap_or_default())
+}
+
+/// Everything that the evidence says and its files do not bear.
+pub fn faults(contents: &Contents<'_>) -> Vec<Fault> {
+    let mut found = Found { contents, faults: Vec::new() };
+    found.checks();
+    found.lists();
+    found.windows();
+    found.faults.sort_by(|a, b| (&a.file, a.name).cmp(&(&b.file, b.name)));
+    found.faults
+}
+
+struct Found<'a> {
+    contents: &'a Contents<'a>,
+    faults: Vec<Fault>,
+}
+
+impl Found<'_> {
+    fn summary(&self) -> &Value {
+        &self.contents.evidence.summary
+    }
+
+    fn add(&mut self, file: &str, detail: String) {
+        self.faults.push(Fault { name: "evidence_contradicts", file: format!("{EVIDENCE}/{file}"), detail });
+    }
+
+    fn document(&self, file: &str) -> Option<Value> {
+        self.contents.json(&format!("{EVIDENCE}/{file}")).ok()
+    }
+
+    /// Each check that can be made again is in the summary as it comes out, and no other one is.
+    fn checks(&mut self) {
+        let again = again(self.contents);
+        let said = list(&self.summary()["checks"]).to_vec();
+        for check in &again {
+            let same = |c: &Value| {
+                c["name"] == check.name
+                    && c["file"] == *check.file
+                    && c["ok"] == Value::from(check.ok)
+                    && c["detail"] == *check.detail
+            };
+            if !said.iter().any(same) {
+                let word = if check.ok == Some(true) { "holds" } else { "fails" };
+                self.add(
+                    &check.file,
+                    format!("{} {word} ({}), and {SUMMARY} does not say so", check.name, check.detail),
+                );
+            }
+        }
+        for c in &said {
+            let known = again.iter().any(|check| c["name"] == check.name && c["file"] == *check.file);
+            if !known && !BELIEVED.iter().any(|name| c["name"] == *name) {
+                let file = printable(c["file"].as_str().unwrap_or_default());
+                self.add(&file, format!("{SUMMARY} has a check {} that its files do not give", text(&c["name"])));
+            }
+        }
+        self.served();
+    }
+
+    /// A version that was served then is among those that the switch verification saw.
+    fn served(&mut self) {
+        let [_, _, updates] = computed::DOCUMENTS;
+        let Some(updates) = self.document(updates) else { return };
+        let said: Vec<Value> = list(&self.summary()["checks"]).to_vec();
+        for c in said.iter().filter(|c| c["name"] == "model_version_was_served" && c["ok"] == true) {
+            let file = c["file"].as_str().unwrap_or_default();
+            let answer = self.document(file).unwrap_or_default();
+            let provenance = &answer["provenance"];
+            let Some(t) = registry::timestamp(&provenance["timestamp"]) else { continue };
+            let spans = list(&updates["served_versions"]).iter();
+            let then: Vec<&Value> = spans.filter(|s| holds(s, t)).collect();
+            if !then.is_empty() && !then.iter().any(|s| s["version"] == provenance["model_version"]) {
+                let others: Vec<String> = then.iter().map(|s| text(&s["version"])).collect();
+                let detail = format!(
+                    "{SUMMARY} says that {} was served at {}, and the updates verification saw {}",
+                    text(&provenance["model_version"]),
+                    rfc3339(t),
+                    others.join(", ")
+                );
+                self.add(&printable(file), detail);
+            }
+        }
+    }
+
+    /// The lists of the summary are those of its files, and what belongs into the evidence is there or missing.
+    fn lists(&mut self) {
+        let summary = self.summary().clone();
+        let files = list(&summary["files"]);
+        let paths: Vec<&str> = files.iter().filter_map(|f| f["path"].as_str()).collect();
+        if summary["evidence_collected"] != evidence::lists(paths.iter().copied()) {
+            self.add(SUMMARY, "its evidence_collected does not list its files".to_owned());
+        }
+        for (file, path) in files.iter().filter_map(|f| Some((f, f["path"].as_str()?))) {
+            let copied = self.contents.files.iter().find(|f| f.path.strip_prefix("evidence/") == Some(path));
+            let Some(copied) = copied else { continue };
+            if file["bytes"] != copied.bytes {
+                let detail = format!("it has {} bytes, and {SUMMARY} says {}", copied.bytes, file["bytes"]);
+                self.add(path, printable(&detail));
+            }
+            let kind = self.kind(path).name();
+            if file["kind"] != kind {
+                self.add(path, format!("it is {kind}, and {SUMMARY} says {}", text(&file["kind"])));
+            }
+        }
+        let missing: Vec<&str> = list(&summary["missing"]).iter().filter_map(|m| m["what"].as_str()).collect();
+        for file in evidence::all_files() {
+            let named = missing.iter().any(|m| *m == file || (m.ends_with('/') && file.starts_with(m)));
+            if !paths.contains(&file.as_str()) && !named {
+                self.add(&file, format!("{SUMMARY} neither lists it nor says that it is missing"));
+            }
+        }
+    }
+
+    /// Where the bytes of a file come from, by its place and its first line.
+    fn kind(&self, path: &str) -> Kind {
+        let begins = |with: &str| {
+            self.contents.bytes(&format!("{EVIDENCE}/{path}")).is_ok_and(|b| b.starts_with(with.as_bytes()))
+        };
+        match path {
+            _ if path.starts_with("availability/") || path.starts_with("model_updates/") => Kind::Computed,
+            captures::METRICS if begins(evidence::exposition::RECONSTRUCTED) => Kind::Reconstructed,
+            _ => Kind::Captured,
+        }
+    }
+
+    /// The windows are those of the submission, and say what the documents say that answer; these agree with themselves, with
+    /// each other, and with their texts.
+    fn windows(&mut self) {
+        let documents = computed::DOCUMENTS.map(|file| self.document(file));
+        for (file, document) in computed::DOCUMENTS.iter().zip(&documents) {
+            let Some(document) = document else { continue };
+            let said = if document["requirement"].is_object() { updates(document) } else { availability(document) };
+            said.into_iter().for_each(|detail| self.add(file, detail));
+            if document["source"] != self.summary()["source"] {
+                self.add(file, format!("its source is not that of {SUMMARY}"));
+            }
+            self.verdict_of_the_text(file, document);
+        }
+        let Some(timeline) = self.document(computed::TIMELINE) else { return };
+        if let Some(updates) = &documents[2] {
+            for key in ["switches", "updates", "served_versions"] {
+                if timeline[key] != updates[key] {
+                    let [_, _, file] = computed::DOCUMENTS;
+                    self.add(computed::TIMELINE, format!("its {key} are not those of {file}"));
+                }
+            }
+        }
+        let (Some(newest), Ok(submission)) = (timeline["data_until_ms"].as_i64(), self.contents.submission()) else {
+            return self.add(computed::TIMELINE, "it does not say until when the data go".to_owned());
+        };
+        if self.summary()["windows_are"] != computed::words(submission, newest) {
+            self.add(SUMMARY, "its windows_are does not say what its windows are".to_owned());
+        }
+        let windows = computed::windows(submission, newest);
+        let said = [(SUMMARY, &self.summary()["windows"]), (computed::TIMELINE, &timeline["windows"])]
+            .map(|(place, windows)| (place, windows.clone()));
+        for (i, ((window, file), document)) in windows.iter().zip(computed::DOCUMENTS).zip(&documents).enumerate() {
+            let Some(document) = document else { continue };
+            let (start, end) = (window.span.start, window.span.end);
+            let period = &document["observation_period"];
+            let asked = if period.is_object() { period } else { &document["time_window"] };
+            if asked["start"] != isoformat(start) || asked["end"] != isoformat(end) {
+                let detail =
+                    format!("it is not about {} to {}, as the submission has it", rfc3339(start), rfc3339(end));
+                self.add(file, detail);
+            }
+            let expected = computed::window_json(window, document, newest);
+            for (place, windows) in &said {
+                let keys = expected.as_object().into_iter().flatten();
+                let differing = keys.into_iter().find(|(key, value)| windows[i][key.as_str()] != **value);
+                if let Some((key, value)) = differing {
+                    let detail = format!(
+                        "{key} of its window {} is {}, and {file} gives {}",
+                        window.name,
+                        printable(&windows[i][key.as_str()].to_string()),
+                        printable(&value.to_string())
+                    );
+                    self.add(place, detail);
+                }
+            }
+            self.command(file, start, end);
+        }
+    }
+
+    /// The recorded command asks about the same time.
+    fn command(&mut self, file: &str, start: TimestampMs, end: TimestampMs) {
+        let [json, txt] = ["json", "txt"].map(|ending| file.replace(".json", &format!(".{ending}")));
+        let window = format!(" --start {} --end {} ", rfc3339(start), rfc3339(end));
+        let files = list(&self.summary()["files"]).to_vec();
+        for f in files.iter().filter(|f| f["path"] == *json || f["path"] == *txt) {
+            let command = f["command"].as_str().unwrap_or_default();
+            if !only_prints(command) || !command.contains(&window) {
+                let path = f["path"].as_str().unwrap_or_default();
+                self.add(path, format!("the command that {SUMMARY} has does not ask about {}", window.trim()));
+            }
+        }
+    }
+
+    /// The report for people has the verdict of the document beside it.
+    fn verdict_of_the_text(&mut self, file: &str, document: &Value) {
+        let txt = file.replace(".json", ".txt");
+        let Ok(report) = self.contents.text(&format!("{EVIDENCE}/{txt}")) else { return };
+        let mark = match document["verdict"].as_str() {
+            Some("met") => "✅ PASS",
+            Some("not_met") => "❌ FAIL",
+            _ => "❔ UNKNOWN",
+        };
+        if !report.lines().any(|line| line.trim().strip_prefix("Status:").is_some_and(|s| s.trim() == mark)) {
+            self.add(&txt, format!("its status is not that of {file}, {mark}"));
+        }
+    }
+}
+
+/// Whether a stretch of served versions has a time.
+fn holds(served: &Value, t: TimestampMs) -> bool {
+    let at = |key: &str| registry::timestamp(&served[key]);
+    at("start").is_some_and(|start| start <= t) && at("end").is_some_and(|end| t <= end)
+}
+
+fn finite(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|x| x.is_finite())
+}
+
+/// Where an availability document does not agree with itself.
+fn availability(d: &Value) -> Vec<String> {
+    let figures = computed::decided(d);
+    let total = finite(&figures["total_requests"]);
+    let good = finite(&figures["successful_requests"]).unwrap_or(0.0);
+    let percent = total.filter(|t| *t != 0.0).map(|total| good / total * 100.0);
+    let slo = &d["slo_compliance"];
+    let required = finite(&slo["required_availability"]).unwrap_or(f64::NAN);
+    let bounds = (finite(&d["bounds"]["worst"]), finite(&d["bounds"]["best"]));
+    let verdict = match (percent, bounds) {
+        (Some(percent), (Some(worst), Some(best))) if worst == best => by_bounds(percent, percent, required),
+        (Some(_), (Some(worst), Some(best))) => by_bounds(worst * 100.0, best * 100.0, required),
+        _ => Verdict::Unknown,
+    };
+    let mut out = Vec::new();
+    let mut differs = |what: &str, said: &Value, found: Value| {
+        if *said != found {
+            out.push(format!("its {what} is {}, and its own figures give {found}", printable(&said.to_string())));
+        }
+    };
+    if ["total_requests", "successful_requests", "error_requests"].iter().any(|key| figures[*key].is_string()) {
+        // What is no finite number decides nothing.
+        differs("verdict", &d["verdict"], Verdict::Unknown.name().into());
+        return out;
+    }
+    let metrics = &d["metrics"];
+    let share = percent.unwrap_or(0.0);
+    differs("verdict", &d["verdict"], verdict.name().into());
+    differs("meets_requirement", &slo["meets_requirement"], verdict.meets_requirement().into());
+    differs("actual_availability", &slo["actual_availability"], rounded(share, 2));
+    differs("availability_percent", &metrics["availability_percent"], rounded(share, 2));
+    differs("margin", &slo["margin"], rounded(share - required, 2));
+    for key in ["total_requests", "successful_requests", "error_requests"] {
+        differs(key, &metrics[key], int(finite(&figures[key]).unwrap_or(0.0)));
+    }
+    out.extend(scraped(d));
+    if let (Some(total), (Some(worst), Some(best))) = (total, bounds) {
+        let (lowest, highest) = widest(d, total, good);
+        let whole = list(&d["losses"]).is_empty();
+        let fits = worst <= lowest + NEARLY && best >= highest - NEARLY;
+        if !fits || (whole && ((worst - lowest).abs() > NEARLY || (best - highest).abs() > NEARLY)) {
+            out.push(format!(
+                "its bounds are {worst} and {best}, and what was not scraped gives {lowest} and {highest}"
+            ));
+        }
+    }
+    out
+}
+
+fn by_bounds(worst: f64, best: f64, required: f64) -> Verdict {
+    match () {
+        () if worst >= required => Verdict::Met,
+        () if best < required => Verdict::NotMet,
+        () => Verdict::Unknown,
+    }
+}
+
+/// Where the share that was scraped is not what the gaps leave.
+fn scraped(d: &Value) -> Option<String> {
+    let coverage = &d["coverage"];
+    let gaps: f64 = list(&coverage["gaps"]).iter().filter_map(|g| g["seconds"].as_f64()).sum();
+    let at = |key: &str| registry::timestamp(&d["time_window"][key]);
+    let length = at("end")?.saturating_sub(at("start")?) as f64 / 1000.0;
+    let ratio = finite(&coverage["ratio"]).unwrap_or(f64::NAN);
+    let fits = (ratio - (1.0 - gaps / length)).abs() < NEARLY;
+    (!fits).then(|| format!("its coverage is {ratio}, and its gaps leave {}", 1.0 - gaps / length))
+}
+
+/// The bounds of a window without losses: what was not scraped, and what cannot be dated, once failed and once served.
+fn widest(d: &Value, total: f64, good: f64) -> (f64, f64) {
+    let covered = finite(&d["coverage"]["ratio"]).unwrap_or(0.0);
+    let unseen = if covered > 0.0 { total * (1.0 - covered) / covered } else { f64::INFINITY };
+    let undatable = |key: &str| match d["semantics"]["name"] == "counted" {
+        true => finite(&d["counted"]["undatable"][key]).unwrap_or(0.0),
+        false => 0.0,
+    };
+    let (all, well) = (undatable("total_requests"), undatable("successful_requests"));
+    let (more_bad, more_good) = (unseen + all - well, unseen + well);
+    let worst = if more_bad.is_infinite() { 0.0 } else { good / (total + more_bad) };
+    let best = if more_good.is_infinite() { 1.0 } else { (good + more_good) / (total + more_good) };
+    (worst, best)
+}
+
+/// Where an updates document does not agree with itself.
+fn updates(d: &Value) -> Vec<String> {
+    let switches = list(&d["switches"]);
+    let updates = list(&d["updates"]);
+    let times: Vec<TimestampMs> = updates.iter().filter_map(|u| u["timestamp_ms"].as_i64()).collect();
+    // The first window with the most updates, closed at both ends.
+    let inside = |first: usize| {
+        let end = times.get(first).map_or(0, |t| t.saturating_add(WEEK_MS));
+        times.iter().skip(first).take_while(|t| **t <= end).count()
+    };
+    let best = (0..times.len()).rev().max_by_key(|first| inside(*first));
+    let within = best.map_or(&[][..], |first| updates.get(first..first + inside(first)).unwrap_or_default());
+    let of = |update: &Value| -> Vec<&Value> {
+        let positions = list(&update["switches"]).iter().filter_map(|i| switches.get(i.as_u64()? as usize));
+        positions.collect()
+    };
+    let doubtful = within.iter().filter(|u| of(u).iter().all(|s| s["undatable"] == true)).count();
+    let mut out = Vec::new();
+    let mut differs = |what: &str, said: &Value, found: Value| {
+        if *said != found {
+            out.push(format!("its {what} is {}, and its own lists give {found}", printable(&said.to_string())));
+        }
+    };
+    let (requirement, bounds) = (&d["requirement"], &d["bounds"]);
+    differs("total_switches", &d["total_switches"], switches.len().into());
+    differs("actual_updates", &requirement["actual_updates"], within.len().into());
+    differs("switch_count", &d["best_7day_window"]["switch_count"], within.len().into());
+    differs("worst bound", &bounds["worst"], (within.len() - doubtful).into());
+    let minimum = finite(&requirement["minimum_updates"]).unwrap_or(f64::NAN);
+    let most = finite(&bounds["best"]).unwrap_or(f64::INFINITY);
+    let verdict = by_bounds((within.len() - doubtful) as f64, most, minimum);
+    differs("verdict", &d["verdict"], verdict.name().into());
+    differs("meets_requirement", &requirement["meets_requirement"], verdict.meets_requirement().into());
+    let told = |u: &Value| of(u).first().is_some_and(|s| s["timestamp_ms"] == u["timestamp_ms"]);
+    let own = |u: &Value| of(u).iter().all(|s| s["to_version"] == u["to_version"]);
+    if let Some(update) = updates.iter().find(|u| !told(u) || !own(u)) {
+        out.push(format!("its update at {} is none of its switches", text(&update["timestamp"])));
+    }
+    out
+}
