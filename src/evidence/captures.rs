@@ -162,6 +162,12 @@ pub fn write(
         }
         let name = place.file.trim_start_matches("api_samples/");
         let why = if path.is_some() { "no file in --captures is one" } else { "no responses were given" };
+        let why = match place.shape {
+            Shape::Metrics => {
+                format!("{why}, and the source has no scrape of {} to make it from", options.requests.total)
+            }
+            _ => why.to_owned(),
+        };
         let how = format!(
             "save it before the service is gone (curl -s localhost:8080{} > {name}) and give the folder with --captures DIR",
             place.endpoint

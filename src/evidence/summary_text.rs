@@ -56,6 +56,7 @@ fn reasons(c: &Collected) -> Vec<String> {
     for answer in c.answers.iter().filter(|a| a.verdict != Verdict::Met) {
         for reason in answer.reasons() {
             match lines.iter_mut().find(|(line, _)| line == reason) {
+                Some((_, windows)) if windows.last() == Some(&answer.window.name) => {}
                 Some((_, windows)) => windows.push(answer.window.name),
                 None => lines.push((reason.to_owned(), vec![answer.window.name])),
             }

@@ -144,10 +144,10 @@ pub fn choose(folder: &mut Folder, root: &Root<'_>, patterns: &[Pattern]) -> Res
     };
     let except = except.canonicalize().ok();
     let mut top = Unused::new();
-    // Also says whether it can be looked into, whatever the patterns are.
-    let unreadable = list(&mut top, flag, path, 0)?.unreadable;
+    // Whatever the patterns are, whether it can be looked into is asked, and a repository is named.
+    let itself = list(&mut top, flag, path, 0)?.unreadable.into_iter().filter(|(name, _)| name.is_empty());
     let own = top.into_iter().filter(|(_, why)| why == GIT_WHY);
-    let mut refused: BTreeMap<String, String> = own.chain(unreadable).collect();
+    let mut refused: BTreeMap<String, String> = own.chain(itself).collect();
     let mut chosen: BTreeMap<String, Given> = BTreeMap::new();
     for pattern in patterns {
         let mut unused = Unused::new();

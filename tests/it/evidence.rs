@@ -252,6 +252,7 @@ fn what_is_not_given_is_named() {
         std::fs::remove_file(case.path(file)).unwrap();
         let (code, summary) = case.collect();
         assert_eq!((code, missing(&summary)), (1, vec![what.to_owned()]), "{file}");
+        assert!(page(&case, "one-missing").contains("1</b> part missing<"), "{file}");
     }
     let case = Case::full();
     std::fs::remove_dir_all(case.path("registry")).unwrap();

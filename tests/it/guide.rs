@@ -84,5 +84,5 @@ fn the_guide_runs_as_it_stands() {
 #[test]
 fn troubleshooting_has_the_words_of_the_reports() {
     let (_, count) = run("troubleshooting.md");
-    assert_eq!(count, 8);
+    assert_eq!(count, 9);
 }

@@ -439,6 +439,44 @@ fn switches_beside_restarts_are_no_hot_swaps() {
     assert_eq!((code, failed(&checklist), status_of(&checklist, 3)), (1, failing, "❌ Incomplete".to_owned()));
 }
 
+/// What a package makes again is what collect made, from whatever source, window and semantics.
+#[test]
+fn evidence_of_every_source_agrees_with_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| run_in(dir.path(), arguments);
+    let mut packages = 0;
+    for source in [
+        "servers/backfill-6d/snapshot",
+        "servers/live-2.42/data",
+        "servers/live-2.53/snapshot-deleted",
+        "servers/live-3.16-xor2/data",
+        "encodings/xor-block",
+        "encodings/wal-none",
+        "encodings/head-torn",
+        "encodings/ooo",
+        "damage/data",
+        "dumps/federate.prom",
+    ] {
+        let source = p(&crate::support::fixtures().join(source));
+        for more in [
+            &[][..],
+            &["--submission", "2025-11-18T00:00:00.250Z", "--semantics", "prometheus-2.42"],
+            &["--submission", "2026-11-23T13:56:00Z", "--semantics", "counted"],
+        ] {
+            let collected =
+                run(&[&["collect", &source, "--output", "evidence", "--force", "--quiet"][..], more].concat());
+            assert_ne!(status(&collected), 2, "{source} {more:?}: {}", text(&collected.stderr));
+            run(&["package", "--evidence", "evidence", "--output", "out", "--force", "--quiet"]);
+            let checklist = read(&dir.path().join("out/DELIVERABLES_CHECKLIST.json"));
+            let contradicts: Vec<&Value> =
+                checklist["before_submission"][0]["checks"].as_array().unwrap().iter().collect();
+            assert!(contradicts.iter().all(|c| c["ok"] == true), "{source} {more:?}: {contradicts:?}");
+            packages += 1;
+        }
+    }
+    assert_eq!(packages, 30);
+}
+
 /// What was taken out of the summary's lists together with its file was silently absent.
 #[test]
 fn what_belongs_into_the_evidence_is_there_or_missing() {
