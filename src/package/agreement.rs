@@ -185,7 +185,7 @@ impl Found<'_> {
             if document["source"] != self.summary()["source"] {
                 self.add(file, format!("its source is not that of {SUMMARY}"));
             }
-            self.verdict_of_the_text(file, document);
+            self.text(file, document);
         }
         let Some(timeline) = self.document(computed::TIMELINE) else { return };
         if let Some(updates) = &documents[2] {
@@ -247,8 +247,8 @@ impl Found<'_> {
         }
     }
 
-    /// The report for people has the verdict of the document beside it.
-    fn verdict_of_the_text(&mut self, file: &str, document: &Value) {
+    /// The report for people says what the document beside it does.
+    fn text(&mut self, file: &str, document: &Value) {
         let txt = file.replace(".json", ".txt");
         let Ok(report) = self.contents.text(&format!("{EVIDENCE}/{txt}")) else { return };
         let mark = match document["verdict"].as_str() {
@@ -256,8 +256,17 @@ impl Found<'_> {
             Some("not_met") => "❌ FAIL",
             _ => "❔ UNKNOWN",
         };
-        if !report.lines().any(|line| line.trim().strip_prefix("Status:").is_some_and(|s| s.trim() == mark)) {
-            self.add(&txt, format!("its status is not that of {file}, {mark}"));
+        let window = [&document["time_window"], &document["observation_period"]].into_iter().find(|w| w.is_object());
+        let edge = |key: &str| window.map_or(String::new(), |w| text(&w[key]));
+        let decided = computed::decided(document)["availability_ratio"].is_number();
+        let actual = document["slo_compliance"]["actual_availability"].as_f64().filter(|_| decided);
+        let actual = actual.map(|percent| ("Actual:", format!("{percent:.2}%")));
+        let fixed = [("Status:", mark.to_owned()), ("Start:", edge("start")), ("End:", edge("end"))];
+        for (label, value) in fixed.into_iter().chain(actual) {
+            let says = |line: &str| line.trim().strip_prefix(label).is_some_and(|rest| rest.trim() == value);
+            if !report.lines().any(says) {
+                self.add(&txt, format!("it has no line {label} {value}, as {file} has it"));
+            }
         }
     }
 }
@@ -307,12 +316,23 @@ fn availability(d: &Value) -> Vec<String> {
     for key in ["total_requests", "successful_requests", "error_requests"] {
         differs(key, &metrics[key], int(finite(&figures[key]).unwrap_or(0.0)));
     }
+    let exact = &d["exact"];
+    let vitals = [
+        ("avg_health_status", &exact["avg_health_status"][0]["value"]),
+        ("p95_latency_seconds", &exact["p95_latency_seconds"]),
+    ];
+    for (key, value) in vitals {
+        // What JSON has no number for is null in the original's keys.
+        let value = if value.is_string() { f64::NAN } else { value.as_f64().unwrap_or(0.0) };
+        differs(key, &metrics[key], rounded(value, 3));
+    }
     out.extend(scraped(d));
+    out.extend(parts(d));
     if let (Some(total), (Some(worst), Some(best))) = (total, bounds) {
         let (lowest, highest) = widest(d, total, good);
         let whole = list(&d["losses"]).is_empty();
         let fits = worst <= lowest + NEARLY && best >= highest - NEARLY;
-        if !fits || (whole && ((worst - lowest).abs() > NEARLY || (best - highest).abs() > NEARLY)) {
+        if !fits || (whole && !(nearly(worst, lowest) && nearly(best, highest))) {
             out.push(format!(
                 "its bounds are {worst} and {best}, and what was not scraped gives {lowest} and {highest}"
             ));
@@ -335,9 +355,32 @@ fn scraped(d: &Value) -> Option<String> {
     let gaps: f64 = list(&coverage["gaps"]).iter().filter_map(|g| g["seconds"].as_f64()).sum();
     let at = |key: &str| registry::timestamp(&d["time_window"][key]);
     let length = at("end")?.saturating_sub(at("start")?) as f64 / 1000.0;
-    let ratio = finite(&coverage["ratio"]).unwrap_or(f64::NAN);
-    let fits = (ratio - (1.0 - gaps / length)).abs() < NEARLY;
-    (!fits).then(|| format!("its coverage is {ratio}, and its gaps leave {}", 1.0 - gaps / length))
+    let figure = |key: &str| finite(&coverage[key]).unwrap_or(f64::NAN);
+    let fits = nearly(figure("ratio"), 1.0 - gaps / length) && nearly(figure("uncovered_seconds"), gaps);
+    (!fits).then(|| {
+        let (ratio, uncovered) = (figure("ratio"), figure("uncovered_seconds"));
+        format!("its coverage is {ratio}, without {uncovered} seconds, and its gaps are {gaps} of {length} seconds")
+    })
+}
+
+/// Where series and groups do not add up to the figures of all requests.
+fn parts(d: &Value) -> Vec<String> {
+    let sum = |parts: &str, key: &str| -> f64 { list(&d[parts]).iter().filter_map(|p| finite(&p[key])).sum() };
+    let sums = [
+        ("counted", "total_requests", "series", sum("series", "counted")),
+        ("counted", "total_requests", "groups", sum("groups", "counted")),
+        ("exact", "total_requests", "groups", sum("groups", "exact")),
+    ];
+    let wrong = sums.iter().filter_map(|(way, key, parts, sum)| {
+        let said = finite(&d[*way][*key]).unwrap_or(0.0);
+        (!nearly(said, *sum)).then(|| format!("its {key} ({way}) are {said}, and its {parts} are {sum} together"))
+    });
+    wrong.collect()
+}
+
+/// Whether two figures are one, computed in another order.
+fn nearly(a: f64, b: f64) -> bool {
+    (a - b).abs() <= NEARLY * a.abs().max(b.abs()).max(1.0)
 }
 
 /// The bounds of a window without losses: what was not scraped, and what cannot be dated, once failed and once served.
