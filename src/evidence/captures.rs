@@ -362,8 +362,13 @@ pub fn same_commit(a: &str, b: &str) -> bool {
 }
 
 /// A field of a recommendation's provenance that is a text with something in it.
-fn text_field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+pub fn text_field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     field(answer, name).and_then(Value::as_str).filter(|v| !v.is_empty())
+}
+
+/// Which version answered, and when.
+pub fn served_by(answer: &Value) -> Option<(&str, TimestampMs)> {
+    Some((text_field(answer, "model_version")?, field(answer, "timestamp").and_then(timestamp)?))
 }
 
 /// Whether the repository has the commit that answered.
@@ -375,8 +380,7 @@ fn check_repo(folder: &mut Folder, file: &str, answer: &Value, repo: Option<&Rep
 
 /// Whether the version that answered was served then, as far as the samples of `info` show it.
 fn check_served(folder: &mut Folder, file: &str, answer: &Value, source: &Source, info: &Selector) {
-    let version = text_field(answer, "model_version");
-    let (Some(version), Some(t)) = (version, field(answer, "timestamp").and_then(timestamp)) else { return };
+    let Some((version, t)) = served_by(answer) else { return };
     let shown = printable(version);
     let served = served_at(source, t, info);
     let at = rfc3339(t);

@@ -12,7 +12,7 @@ pub(crate) mod captures;
 pub(crate) mod computed;
 pub(crate) mod exposition;
 pub(crate) mod folder;
-mod git;
+pub(crate) mod git;
 pub(crate) mod given;
 pub mod page;
 pub(crate) mod registry;

@@ -79,7 +79,7 @@ pub fn metadata<'a>(document: &'a Value, version: &str) -> Option<&'a Value> {
 }
 
 /// Each version's name, shown, with the commit that it says it was built from.
-fn git_shas(document: &Value) -> impl Iterator<Item = (String, &str)> {
+pub fn git_shas(document: &Value) -> impl Iterator<Item = (String, &str)> {
     let shas = versions(document).filter_map(|(name, meta)| Some((printable(name), meta["git_sha"].as_str()?)));
     shas.filter(|(_, sha)| !sha.is_empty())
 }

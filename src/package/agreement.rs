@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::evidence::folder::{Check, Kind};
-use crate::evidence::{self, SUMMARY, captures, computed, registry};
+use crate::evidence::{self, SUMMARY, captures, computed, git, registry};
 use crate::labels::printable;
 use crate::report::python::{int, rounded};
 use crate::time::{DurationMs, TimestampMs, isoformat, rfc3339};
@@ -105,7 +105,29 @@ impl Found<'_> {
                 self.add(&file, format!("{SUMMARY} has a check {} that its files do not give", text(&c["name"])));
             }
         }
+        for (name, file, count) in self.beside() {
+            let there = said.iter().filter(|c| c["name"] == name && c["file"] == file).count();
+            if there != count {
+                self.add(file, format!("{SUMMARY} has {there} checks {name}, and collect makes {count}"));
+            }
+        }
         self.served();
+    }
+
+    /// How many checks collect makes of a file beside those that can be made again.
+    fn beside(&self) -> Vec<(&'static str, &'static str, usize)> {
+        let asked = git::files().any(|file| self.contents.bytes(&format!("{EVIDENCE}/{file}")).is_ok());
+        let mut expected = Vec::new();
+        for file in [captures::SAMPLE, captures::PROVENANCE] {
+            let answer = self.document(file).unwrap_or_default();
+            let commit = asked && captures::text_field(&answer, "git_sha").is_some();
+            expected.push(("git_sha_in_repo", file, usize::from(commit)));
+            expected.push(("model_version_was_served", file, usize::from(captures::served_by(&answer).is_some())));
+        }
+        let registry = self.document(registry::FILE).unwrap_or_default();
+        let shas = if asked { registry::git_shas(&registry).count() } else { 0 };
+        expected.push(("registry_git_sha_in_repo", registry::FILE, shas));
+        expected
     }
 
     /// A version that was served then is among those that the switch verification saw.
@@ -116,15 +138,14 @@ impl Found<'_> {
         for c in said.iter().filter(|c| c["name"] == "model_version_was_served" && c["ok"] == true) {
             let file = c["file"].as_str().unwrap_or_default();
             let answer = self.document(file).unwrap_or_default();
-            let provenance = &answer["provenance"];
-            let Some(t) = registry::timestamp(&provenance["timestamp"]) else { continue };
+            let Some((version, t)) = captures::served_by(&answer) else { continue };
             let spans = list(&updates["served_versions"]).iter();
             let then: Vec<&Value> = spans.filter(|s| holds(s, t)).collect();
-            if !then.is_empty() && !then.iter().any(|s| s["version"] == provenance["model_version"]) {
+            if !then.is_empty() && !then.iter().any(|s| s["version"] == version) {
                 let others: Vec<String> = then.iter().map(|s| text(&s["version"])).collect();
                 let detail = format!(
                     "{SUMMARY} says that {} was served at {}, and the updates verification saw {}",
-                    text(&provenance["model_version"]),
+                    printable(version),
                     rfc3339(t),
                     others.join(", ")
                 );
@@ -142,7 +163,7 @@ impl Found<'_> {
             self.add(SUMMARY, "its evidence_collected does not list its files".to_owned());
         }
         for (file, path) in files.iter().filter_map(|f| Some((f, f["path"].as_str()?))) {
-            let copied = self.contents.files.iter().find(|f| f.path.strip_prefix("evidence/") == Some(path));
+            let copied = self.contents.files.iter().find(|f| f.path == format!("{EVIDENCE}/{path}"));
             let Some(copied) = copied else { continue };
             if file["bytes"] != copied.bytes {
                 let detail = format!("it has {} bytes, and {SUMMARY} says {}", copied.bytes, file["bytes"]);

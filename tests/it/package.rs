@@ -327,6 +327,20 @@ fn every_check_can_fail() {
         ),
         (submission, "\"kind\": \"reconstructed\"", "\"kind\": \"captured\"", "evidence_contradicts", &fails),
         (submission, "\"availability/timeline.json\",", "\"availability/other.json\",", "evidence_contradicts", &fails),
+        (
+            submission,
+            "\"name\": \"git_sha_in_repo\"",
+            "\"name\": \"model_version_was_served\"",
+            "evidence_contradicts",
+            &fails,
+        ),
+        (
+            submission,
+            "\"name\": \"registry_git_sha_in_repo\"",
+            "\"name\": \"registry_meta_parses\"",
+            "evidence_contradicts",
+            &fails,
+        ),
         (submission, "--start 2025-11-16", "--start 2025-11-15", "evidence_contradicts", &fails),
         (
             submission,
