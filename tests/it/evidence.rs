@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use crate::cli::{copy_tree, golden, p, run, run_in, status, text, tree};
 use crate::package::read;
+#[cfg(unix)]
+use crate::support::as_anybody;
 use crate::support::fixtures;
 
 /// Inputs that fit together, in a folder of their own, and the evidence made from them.
@@ -491,7 +493,7 @@ fn a_version_without_metadata_is_missing() {
 #[test]
 fn what_cannot_be_read_is_missing_and_all_else_is_there() {
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::process::CommandExt;
+    let Some(mut command) = as_anybody() else { return };
     let case = Case::full();
     let close = |path: &str| {
         std::fs::set_permissions(case.path(path), std::fs::Permissions::from_mode(0o000)).unwrap();
@@ -500,12 +502,7 @@ fn what_cannot_be_read_is_missing_and_all_else_is_there() {
         close(path);
     }
     std::fs::set_permissions(case.dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
     command.args(&case.arguments).current_dir(case.dir.path()).env_remove("SOURCE_DATE_EPOCH");
-    // Root reads everything.
-    if std::fs::read_dir(case.path("logs")).is_ok() {
-        command.uid(65_534).gid(65_534);
-    }
     let output = command.output().unwrap();
     for path in ["registry/v0.5", "logs"] {
         std::fs::set_permissions(case.path(path), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,10 +1,36 @@
 //! Where fixtures are, and how a test says that it was skipped.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The project's own fixtures.
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// promproof as somebody who may not read everything, also where the tests run as root, who may. `None`, which says so, where
+/// such a user cannot reach the program, the fixtures or the temporary files.
+#[cfg(unix)]
+pub fn as_anybody() -> Option<Command> {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    let root = tempfile::tempfile().unwrap().metadata().unwrap().uid() == 0;
+    let command = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_promproof"));
+        if root {
+            command.uid(65_534).gid(65_534);
+        }
+        command
+    };
+    let mut probe = command();
+    probe.arg("inspect").arg(fixtures().join("encodings/xor-block")).current_dir(std::env::temp_dir());
+    let reached = probe.output().is_ok_and(|o| o.status.success());
+    if !reached {
+        eprintln!(
+            "skipped: as another user than root, who cannot reach the program, the fixtures or the temporary files"
+        );
+    }
+    reached.then(command)
 }
 
 /// Folders of fixture sets: the project's own, and the one that `PROMPROOF_FIXTURES` names, which holds more sets of
