@@ -16,7 +16,7 @@ use crate::verdict::counted_noun;
 use super::Options;
 use super::exposition::{self, parse};
 use super::folder::{Check, Folder, Kind, Origin};
-use super::git::Repo;
+use super::git::{Repo, is_commit};
 use super::given::Given;
 use super::registry::{self, is_empty, timestamp};
 
@@ -350,13 +350,8 @@ fn recommendation(file: &str, answer: &Value, registry: Option<&Value>) -> Vec<C
     checks
 }
 
-/// Whether a text can name a commit.
-fn is_commit(text: &str) -> bool {
-    (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
 /// Whether two names of commits are of one: the shorter one begins the other.
-pub fn same_commit(a: &str, b: &str) -> bool {
+fn same_commit(a: &str, b: &str) -> bool {
     let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
     is_commit(&a) && is_commit(&b) && (a.starts_with(&b) || b.starts_with(&a))
 }

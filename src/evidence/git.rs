@@ -151,7 +151,7 @@ impl Repo {
 
     /// Whether a commit is there, and that in words; `text` is untrusted.
     pub fn commit(&self, text: &str) -> (bool, String) {
-        let there = is_hash(text, 7) && self.ask(&["cat-file", "-e", &format!("{text}^{{commit}}")]).is_ok();
+        let there = is_commit(text) && self.ask(&["cat-file", "-e", &format!("{text}^{{commit}}")]).is_ok();
         let word = if there { "a commit of --repo" } else { "no commit of --repo" };
         (there, format!("git_sha {} is {word}", printable(text)))
     }
@@ -161,15 +161,15 @@ fn unreadable(e: &std::io::Error) -> String {
     format!("it cannot be read: {}", plain_io(e))
 }
 
-/// Whether a text is a hash, or the first digits of one.
-fn is_hash(text: &str, least: usize) -> bool {
-    (least..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
+/// Whether a text can name a commit: a hash, or its first digits.
+pub fn is_commit(text: &str) -> bool {
+    (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Whether the content of a file is a reference: a hash, or the name of another one.
 fn is_reference(content: &str) -> bool {
     let content = content.trim_end();
-    is_hash(content, 40) || content.strip_prefix("ref: refs/").is_some_and(|name| !name.contains(".."))
+    is_commit(content) || content.strip_prefix("ref: refs/").is_some_and(|name| !name.contains(".."))
 }
 
 /// A file of at most so many bytes as text; `None` where there is none, or it is no such file.

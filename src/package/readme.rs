@@ -301,6 +301,7 @@ mod tests {
     fn only_commands_that_print_are_repeated() {
         for command in [
             "promproof availability snapshot --start 2025-11-16T11:59:51.740Z --end 2025-11-19T11:59:51Z --digests",
+            "promproof availability dump.txt --label '*:instance=a b:1' --assume-up --total x --bad 'x{a=\"b\"}' --digests",
             "promproof model-updates 'a b' --semantics prometheus-2.53+use-start-timestamps --digests --format json",
         ] {
             assert!(only_prints(command), "{command}");
