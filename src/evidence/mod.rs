@@ -64,37 +64,21 @@ pub(crate) fn losses<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Vec<
     lines
 }
 
-/// A file of a source with its digest.
-pub(crate) struct SourceFile<'a> {
-    /// Its path, behind what it is a part of.
-    pub path: String,
-    /// Its size, where the document has it.
-    pub bytes: Option<f64>,
-    /// Its digest in hex.
-    pub sha256: &'a str,
-}
-
-/// The files that a `source` of a document consists of: of blocks, logs, archives, datasets (their manifests, which have the
-/// digests of all else) and text dumps.
-pub(crate) fn source_files<'a>(source: &'a Value) -> Vec<SourceFile<'a>> {
+/// The files that a `source` of a document consists of, with their paths: of blocks, logs, archives, datasets (their
+/// manifests, which have the digests of all else) and text dumps.
+pub(crate) fn source_files(source: &Value) -> Vec<(String, &Value)> {
     fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
         value[key].as_array().into_iter().flatten()
     }
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let file = |f: &'a Value, path| SourceFile {
-        path,
-        bytes: f["bytes"].as_f64(),
-        sha256: f["sha256"].as_str().unwrap_or_default(),
-    };
     let of_blocks = list(source, "blocks").flat_map(|block| {
         let ulid = text(&block["ulid"]);
-        list(block, "files").map(move |f| (f, format!("{ulid}/{}", f["path"].as_str().unwrap_or_default())))
+        list(block, "files").map(move |f| (format!("{ulid}/{}", f["path"].as_str().unwrap_or_default()), f))
     });
     let manifests = list(source, "datasets").flat_map(|d| list(d, "manifests"));
     let dumps = list(source, "dumps").flat_map(|d| list(d, "list"));
     let others = list(source, "logs").chain(list(source, "archives")).chain(manifests).chain(dumps);
-    let others = others.map(|f| (f, text(if f["path"].is_null() { &f["name"] } else { &f["path"] })));
-    of_blocks.chain(others).map(|(f, path)| file(f, path)).collect()
+    of_blocks.chain(others.map(|f| (text(if f["path"].is_null() { &f["name"] } else { &f["path"] }), f))).collect()
 }
 
 /// Every file that belongs into an evidence folder beside its summary.

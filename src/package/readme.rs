@@ -227,7 +227,8 @@ fn source(summary: &Value) -> String {
     match files.is_empty() {
         true => out.push_str("\nThe summary has no digest of it.\n"),
         false => {
-            let lines: Vec<String> = files.iter().map(|f| format!("{}  {}", f.sha256, f.path)).collect();
+            let line = |(path, f): &(String, &Value)| format!("{}  {path}", f["sha256"].as_str().unwrap_or_default());
+            let lines: Vec<String> = files.iter().map(line).collect();
             out.push_str(&format!("\n{}", block(&lines)));
         }
     }

@@ -251,10 +251,8 @@ fn files(summary: &Value) -> Section {
     let source = &summary["source"];
     let parts = crate::evidence::source_files(source);
     let count = parts.len();
-    let rows = parts.into_iter().take(4 * MOST).map(|f| {
-        let bytes = plain(f.bytes.map_or("—".to_owned(), thousands));
-        [vec![Run::Path(f.path)], bytes, vec![Run::Digest(f.sha256.to_owned())]]
-    });
+    let rows = parts.into_iter().take(4 * MOST);
+    let rows = rows.map(|(name, f)| [vec![Run::Path(name)], bytes(f), vec![Run::Digest(text(&f["sha256"]))]]);
     let table = Table::words("Source", ["File of the source", "Bytes", "SHA-256"], rows).of(count, SUMMARY);
     out.folded(format!("The source: {}", counted_noun(count, "file", "files")), table);
     if out.parts.is_empty() {
@@ -264,7 +262,7 @@ fn files(summary: &Value) -> Section {
 }
 
 fn bytes(file: &Value) -> Cell {
-    plain(thousands(float(&file["bytes"]).unwrap_or(0.0)))
+    plain(float(&file["bytes"]).map_or("—".to_owned(), thousands))
 }
 
 /// A text of the summary as a sentence.
