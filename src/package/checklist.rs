@@ -193,7 +193,7 @@ fn proof(contents: &Contents<'_>) -> String {
     let name = summary["source"]["name"].as_str().unwrap_or("unknown");
     let again = readme::collects_again(summary).unwrap_or("promproof collect SOURCE --output again");
     printable(&format!(
-        "availability, model updates and the timeline were computed by promproof collect from the source {name}, and what the repository and the samples say about captures was checked by it; no file here proves that: {again}, in the folder that holds the source, computes the same bytes again"
+        "availability, model updates and the timeline were computed by promproof collect from the source {name}, which also held the captures against its samples and the repository; no file here can prove that, and this, in the folder that holds the source, must give the same bytes: {again}"
     ))
 }
 

@@ -40,7 +40,7 @@ pub fn report(c: &Checklist, style: Style) -> String {
     list(&mut out, style, "Missing:", &missing.collect::<Vec<_>>());
     let refused = c.refused.iter().map(|(path, why)| printable(&format!("{path}: {why}")));
     list(&mut out, style, "Found and Not Copied:", &refused.collect::<Vec<_>>());
-    out.push_str(&format!("\n{}\n", style.dim(&format!("Note: {}.", c.proof))));
+    out.push_str(&format!("\n{}\n", style.dim(&format!("Note: {}", c.proof))));
     out
 }
 

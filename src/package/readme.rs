@@ -104,7 +104,7 @@ fn verification(contents: &Contents<'_>, list: &Checklist, pdf: bool) -> String 
     };
     let (docs, code) = (given("--docs", DOCUMENTS), given("--code", CODE));
     let mut out = format!(
-        "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}\nWhat only the source can prove: {}.\n",
+        "\n## Verify it again\n\nThat no file was changed since, in this folder:\n\n{}\nThat the evidence is what was collected: this is the digest of its summary, which has those of all its files.\n\n{}\nThat every status follows from the files, in this folder and with the same policy:\n\n{}\nWhat only the source can prove: {}\n",
         block(&[format!("sha256sum -c {SUMS}")]),
         block(&[format!("{}  {EVIDENCE}/{SUMMARY}", list.summary_sha256)]),
         block(&[format!("promproof package --evidence {EVIDENCE}{docs}{code}{policy}{pdf} --output ../again")]),

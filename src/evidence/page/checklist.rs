@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::model::{Cell, Run, Section, Table, Tone, path, plain, value};
+use super::model::{Cell, List, Part, Run, Section, Table, Tone, path, plain, value};
 use super::plots::{int, list};
 use crate::loss::counted_noun;
 
@@ -52,6 +52,11 @@ pub fn section(document: &Value) -> Option<Section> {
     out.table(Table::words("Missing in the package", ["Missing", "Why", "How to get it"], rows));
     let rows = list(&document["refused"]).iter().map(|r| [vec![path(&r["path"])], value(&r["why"])]);
     out.table(Table::words("Found and not copied", ["File", "Why"], rows));
+    let policy = &document["policy"];
+    let mut shown = plain("What has to be shown is the policy ");
+    shown.extend([path(&policy["name"]), Run::Text(", whose SHA-256 is ".to_owned()), path(&policy["sha256"])]);
+    let lines = vec![shown, value(&document["proof"])];
+    out.push(Part::List(List { title: "What this rests on", lines, more: 0 }));
     Some(out)
 }
 
