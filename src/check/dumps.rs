@@ -110,6 +110,12 @@ fn file(found: &Found, max_zstd_window: u64) -> FileVerdict {
             }
             verdict
         }
+        Content::Damaged(why) => {
+            let mut verdict = verdict(FileKind::Dump);
+            let expected = "compressed data that can be read";
+            verdict.push(Finding::bad(ErrorKind::Truncated, "file", expected, why, "nothing of it is in any answer"));
+            verdict
+        }
         Content::Empty | Content::Other(_) if dumps::is_answer_name(&found.rel) => {
             let mut verdict = verdict(FileKind::Dump);
             let found = if let Content::Other(what) = opened.content { what } else { "an empty file" };
@@ -193,9 +199,9 @@ fn finding(fault: &Fault, dialect: Dialect) -> Finding {
         (FaultKind::AfterEof, _) => {
             Finding::note(part, "something behind `# EOF`", "it is read as another exposition").at(offset)
         }
-        (FaultKind::Unterminated, Dialect::Prometheus) => {
-            let effect = "the last sample is used, as a server does; its value may be cut";
-            Finding::note(part, "no line break at the end of the file", effect).at(offset)
+        (FaultKind::Unterminated, _) => {
+            let effect = "the last line is in no answer, since its value may be cut; a server would have taken it";
+            Finding::bad(ErrorKind::Truncated, part, fault.kind.expected(), found, effect).at(offset)
         }
         (kind, _) => {
             let error = fault.to_loss("").kind;

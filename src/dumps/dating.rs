@@ -54,21 +54,30 @@ pub(super) struct Dating<'a> {
     options: &'a DumpOptions,
     /// By path relative to the root.
     entries: BTreeMap<String, manifest::Entry>,
+    /// Manifests that cannot be used and are not needed, and why.
+    pub(super) passed_over: Vec<String>,
 }
 
 impl<'a> Dating<'a> {
     /// Reads every `manifest.json` among the files.
     pub(super) fn new(found: &[Found], options: &'a DumpOptions) -> Result<Dating<'a>> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut passed_over) = (BTreeMap::new(), Vec::new());
         for f in found {
             let (folder, name) = f.rel.rsplit_once('/').unwrap_or(("", &f.rel));
             if name != MANIFEST {
                 continue;
             }
             let below = |file: String| if folder.is_empty() { file } else { format!("{folder}/{file}") };
-            entries.extend(manifest::read(&f.path)?.into_iter().map(|(file, entry)| (below(file), entry)));
+            match manifest::read(&f.path) {
+                Ok(read) => entries.extend(read.into_iter().map(|(file, entry)| (below(file), entry))),
+                // The user says where times are from, and so that this one is not needed.
+                Err(e) if options.time_from.is_some_and(|rule| rule != TimeRule::Manifest) => {
+                    passed_over.push(format!("{}: {}; it is passed over", f.rel, e.message()));
+                }
+                Err(e) => return Err(e),
+            }
         }
-        Ok(Dating { options, entries })
+        Ok(Dating { options, entries, passed_over })
     }
 
     /// The time of a file and what told it, or why nothing does. Errs where the system does not answer.
@@ -95,6 +104,19 @@ impl<'a> Dating<'a> {
         Ok(Err(why))
     }
 
+    /// Whether the user wants a file.
+    pub(super) fn includes(&self, rel: &str) -> bool {
+        self.options.include.as_ref().is_none_or(|glob| glob.matches(rel))
+    }
+
+    /// The time in the name of something that is no file; `None`, which stands for all times, where nothing tells.
+    pub(super) fn time_of_name(&self, rel: &str) -> Option<Interval> {
+        match time_in(rel.rsplit('/').next().unwrap_or_default()) {
+            NameTime::One(t, _) => Some(Interval::new(t, t)),
+            _ => None,
+        }
+    }
+
     /// The labels of a file's target: of the manifest, of its path, and of `--label`; the last ones count.
     pub(super) fn labels_of(&self, found: &Found, options: &DumpOptions) -> Labels {
         let stored = self.entries.get(&found.rel).into_iter().flat_map(|e| e.labels.clone());
@@ -114,8 +136,7 @@ impl<'a> Dating<'a> {
     /// A loss for every file that a manifest names and that is not there.
     pub(super) fn tell_missing(&self, names: &[String], ledger: &mut Ledger) {
         let names: BTreeSet<&String> = names.iter().collect();
-        let include = |rel: &str| self.options.include.as_ref().is_none_or(|glob| glob.matches(rel));
-        for (rel, entry) in self.entries.iter().filter(|(rel, _)| !names.contains(rel) && include(rel)) {
+        for (rel, entry) in self.entries.iter().filter(|(rel, _)| !names.contains(rel) && self.includes(rel)) {
             ledger.losses.push(Loss {
                 file: rel.clone(),
                 offset: None,

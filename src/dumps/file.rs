@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::archive::Kind;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, plain_io};
 use crate::scrape::{Event, Form, Reader, Sniffed, sniff};
 
 /// Bytes that tell the form.
@@ -39,19 +39,25 @@ pub struct Found {
 /// The regular files of a root, or a root that is one, in the order of their paths. Links and hidden files are left out, and
 /// what macOS adds to archives.
 pub fn files(root: &Path) -> Result<Vec<Found>> {
+    list(root).map(|(files, _)| files)
+}
+
+/// The same, and the paths of links, pipes and the like, which are not followed.
+pub(super) fn list(root: &Path) -> Result<(Vec<Found>, Vec<String>)> {
     let meta = std::fs::metadata(root).map_err(|e| Error::io(root, "open it", &e))?;
-    let mut out = Vec::new();
+    let (mut out, mut not_followed) = (Vec::new(), Vec::new());
     if meta.is_dir() {
-        walk(root, "", 0, &mut out)?;
+        walk(root, "", 0, &mut out, &mut not_followed)?;
         out.sort_by(|a, b| a.rel.cmp(&b.rel));
+        not_followed.sort();
     } else {
         let rel = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         out.push(Found { path: root.to_path_buf(), rel, bytes: meta.len() });
     }
-    Ok(out)
+    Ok((out, not_followed))
 }
 
-fn walk(dir: &Path, rel: &str, depth: usize, out: &mut Vec<Found>) -> Result<()> {
+fn walk(dir: &Path, rel: &str, depth: usize, out: &mut Vec<Found>, not_followed: &mut Vec<String>) -> Result<()> {
     for entry in std::fs::read_dir(dir).map_err(|e| Error::io(dir, "list it", &e))? {
         let entry = entry.map_err(|e| Error::io(dir, "list it", &e))?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -61,7 +67,7 @@ fn walk(dir: &Path, rel: &str, depth: usize, out: &mut Vec<Found>) -> Result<()>
         }
         let rel = if rel.is_empty() { name } else { format!("{rel}/{name}") };
         if kind.is_dir() && depth < MAX_DEPTH {
-            match walk(&path, &rel, depth + 1, out) {
+            match walk(&path, &rel, depth + 1, out, not_followed) {
                 // A folder of somebody else's, such as lost+found, does not hide the files beside it.
                 Err(e) if e.kind() == ErrorKind::Permission => {}
                 walked => walked?,
@@ -69,6 +75,8 @@ fn walk(dir: &Path, rel: &str, depth: usize, out: &mut Vec<Found>) -> Result<()>
         } else if kind.is_file() {
             let bytes = entry.metadata().map_err(|e| Error::io(&path, "open it", &e))?.len();
             out.push(Found { path, rel, bytes });
+        } else if !kind.is_dir() {
+            not_followed.push(rel);
         }
         if out.len() > MAX_FILES {
             let message = format!("there are more than {MAX_FILES} files here, which is more than are read as dumps");
@@ -79,7 +87,7 @@ fn walk(dir: &Path, rel: &str, depth: usize, out: &mut Vec<Found>) -> Result<()>
 }
 
 /// What the first bytes of a file say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A dump of a known form.
     Dump(Sniffed),
@@ -89,6 +97,8 @@ pub enum Content {
     Json,
     /// Something else, in words.
     Other(&'static str),
+    /// Compressed, and so cut or damaged that what comes out of it tells nothing. Why, in words.
+    Damaged(String),
 }
 
 /// A file without its compression, behind a look at its first bytes.
@@ -131,7 +141,11 @@ pub fn open(path: &Path, max_zstd_window: u64) -> Result<Opened> {
     {
         return Err(failed(&e));
     }
-    let content = content(&head);
+    let content = match (content(&head), &failure) {
+        (Content::Dump(sniffed), _) => Content::Dump(sniffed),
+        (_, Some(e)) => Content::Damaged(format!("its compression is cut or damaged near its start: {}", plain_io(e))),
+        (content, None) => content,
+    };
     Ok(Opened { packing, content, bytes: Box::new(Cursor::new(head).chain(Behind { failure, rest })) })
 }
 

@@ -249,6 +249,27 @@ fn begun_anew(target: usize, series: &[Building]) -> BTreeSet<TimestampMs> {
     series.iter().flat_map(changes).collect()
 }
 
+/// Dumps that end at the same line by chance are fewer.
+const REPEATED: usize = 3;
+
+/// Those of the moments that seem to be cut of which several end with one series and lack as much behind it: their target shows
+/// less at times, such as a metric that comes and goes.
+fn ends_that_repeat(moments: &[Moment<'_>], lacking: &[(usize, usize)]) -> Vec<usize> {
+    let mut by_end: BTreeMap<(Option<u32>, usize), Vec<usize>> = BTreeMap::new();
+    for (at, lacks) in lacking {
+        let end = moments.get(*at).and_then(|m| m.ids.last());
+        by_end.entry((end, *lacks)).or_default().push(*at);
+    }
+    let mut repeated: Vec<usize> = by_end.into_values().filter(|of| of.len() >= REPEATED).flatten().collect();
+    repeated.sort_unstable();
+    repeated
+}
+
+/// The first part of the moment at a position.
+fn scrapes_at(scrapes: &[Seen], moment: usize) -> Option<&Seen> {
+    scrapes.chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms).nth(moment)?.first()
+}
+
 /// Takes what seems to be cut at the end of a line for damaged, and adds a loss for each.
 fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Rules<'_>, ledger: &mut Ledger) {
     let mut moments: Vec<Moment<'_>> = scrapes
@@ -263,6 +284,18 @@ fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Ru
         })
         .collect();
     let mut lacking = cut_at_a_line(&moments);
+    let flickers = ends_that_repeat(&moments, &lacking);
+    if !flickers.is_empty() {
+        let first = flickers.iter().find_map(|at| scrapes_at(scrapes, *at)).and_then(|s| rules.files.get(s.file));
+        ledger.notes.push(format!(
+            "{} show less than those before and after, at least {REPEATED} each behind one and the same series, and so are not taken for cut at the end of a line (first: {})",
+            counted_noun(flickers.len(), "dump", "dumps"),
+            printable(first.map_or("", String::as_str))
+        ));
+        for at in flickers {
+            moments.get_mut(at).into_iter().for_each(|m| m.closed = true);
+        }
+    }
     if !lacking.is_empty() {
         let anew = begun_anew(target, series);
         let times = scrapes.chunk_by(|a, b| a.scrape.t_ms == b.scrape.t_ms).filter_map(|parts| parts.first());
@@ -291,8 +324,8 @@ fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Ru
     }
 }
 
-/// The spacing of times: the one that nine in ten neighbours do not exceed, so that neither moments that were saved several
-/// times nor a few long gaps change it. `None` below three times, which have nothing to compare.
+/// The spacing of times: the one that three in four neighbours do not exceed, so that neither moments that were saved several
+/// times nor long gaps change it. `None` below three times, which have nothing to compare.
 fn spacing(times: &[TimestampMs]) -> Option<DurationMs> {
     let mut gaps: Vec<DurationMs> =
         times.windows(2).filter_map(|w| Some(w.last()?.saturating_sub(*w.first()?))).collect();
@@ -300,7 +333,7 @@ fn spacing(times: &[TimestampMs]) -> Option<DurationMs> {
         return None;
     }
     gaps.sort_unstable();
-    gaps.get(gaps.len() * 9 / 10).copied()
+    gaps.get(gaps.len() * 3 / 4).copied()
 }
 
 fn with_name(name: &[u8], labels: &Labels) -> Labels {
@@ -321,7 +354,8 @@ fn twice(
     let name = |file: usize| rules.files.get(file).map(|f| printable(f)).unwrap_or_default();
     let message = match close {
         Some((gap, interval)) => {
-            let usual = interval.map(|i| format!(", while dumps are {} apart", human_duration(i))).unwrap_or_default();
+            let usual =
+                interval.map(|i| format!(", while most dumps are {} apart", human_duration(i))).unwrap_or_default();
             let apart = if gap == 0 { "at the same time".to_owned() } else { format!("{} apart", human_duration(gap)) };
             format!("{labels} is in {} and in {}, {apart}{usual}", name(a), name(b))
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::rules::check_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::printable;
 use crate::time::{TimestampMs, parse_time};
@@ -21,7 +22,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with file, time and labels")]
 struct Stored {
     file: String,
     time: Option<Value>,
@@ -35,16 +36,18 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let malformed = |why: String| {
         Error::new(ErrorKind::Malformed, format!("this manifest of dumps cannot be used: {why}"))
             .at(path)
-            .hint("write a list of {\"file\": …, \"time\": …, \"labels\": {…}}, or one such object on each line")
+            .hint("write a list of {\"file\": …, \"time\": …, \"labels\": {…}}, or one such object on each line; if it is no manifest of dumps, --time-from name passes over it")
     };
     let mut entries = BTreeMap::new();
-    for value in serde_json::Deserializer::from_slice(&bytes).into_iter::<Value>() {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
         let list = match value.map_err(|e| malformed(e.to_string()))? {
             Value::Array(list) => list,
             one => vec![one],
         };
         for value in list {
             let Stored { file, time, labels } = serde_json::from_value(value).map_err(|e| malformed(e.to_string()))?;
+            labels.keys().try_for_each(|name| check_name(name)).map_err(|why| malformed(format!("{file}: {why}")))?;
             let time_ms = time.map(|t| time_of(&t)).transpose().map_err(|why| malformed(format!("{file}: {why}")))?;
             let name = file.trim_start_matches("./").to_owned();
             if entries.insert(name, Entry { time_ms, labels }).is_some() {

@@ -188,7 +188,12 @@ pub struct Dumps {
 
 /// Whether a file is a dump by its first bytes.
 pub fn is_dump(path: &Path, limits: &Limits) -> bool {
-    open(path, limits.max_zstd_window).is_ok_and(|opened| matches!(opened.content, Content::Dump(_)))
+    let is_named = || path.file_name().is_some_and(|name| is_dump_name(&name.to_string_lossy()));
+    open(path, limits.max_zstd_window).is_ok_and(|opened| match opened.content {
+        Content::Dump(_) => true,
+        Content::Damaged(_) => is_named(),
+        _ => false,
+    })
 }
 
 /// Errs where a file is text, and no dump of any form, with what it seems to be. Other files are for others to judge.
@@ -243,7 +248,7 @@ impl Dumps {
         limits: &Limits,
         most: usize,
     ) -> Result<Dumps> {
-        let found = files(root)?;
+        let (found, not_followed) = file::list(root)?;
         let dating = Dating::new(&found, options)?;
         let include = |f: &Found| options.include.as_ref().is_none_or(|glob| glob.matches(&f.rel));
         let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
@@ -292,6 +297,20 @@ impl Dumps {
             return Err(error.hint("a dump is what a target's /metrics, /federate, promtool or the query API printed"));
         }
         join.ledger.notes.extend(left_out);
+        join.ledger.notes.extend(dating.passed_over.iter().cloned());
+        let (dumps, others): (Vec<String>, Vec<String>) = not_followed.into_iter().partition(|rel| is_dump_name(rel));
+        join.ledger.losses.extend(dumps.into_iter().filter(|rel| dating.includes(rel)).map(|rel| Loss {
+            interval: dating.time_of_name(&rel),
+            ..lost(
+                &rel,
+                ErrorKind::Unsupported,
+                "a link or a pipe, which is not followed: put the file in its place".to_owned(),
+            )
+        }));
+        if let Some(first) = others.first() {
+            let count = counted_noun(others.len(), "link or pipe is", "links or pipes are");
+            join.ledger.notes.push(format!("{count} not followed (first: {})", printable(first)));
+        }
         dating.tell_missing(&names, &mut join.ledger);
         tell_times(&files, &mut join.ledger);
         let paths: Vec<&str> = files.iter().map(|f| f.rel.as_str()).collect();
@@ -426,9 +445,16 @@ fn read_file(
     };
     let is_part = options.parts.contains(&found.path);
     let (form, mut contents) = match opened.content {
-        Content::Empty if is_part => return Ok(Outcome::Known),
+        Content::Empty | Content::Damaged(_) if is_part => return Ok(Outcome::Known),
         Content::Dump(sniffed) => {
             (form_name(sniffed), bundle.read(opened, sniffed, &context).map_err(|e| e.at(&found.path))?)
+        }
+        Content::Damaged(why) => {
+            // An answer's samples have times of their own, and nothing tells what a file of another name holds.
+            let is_scrape = dating.looks_like_a_dump(found) && !is_answer_name(&found.rel);
+            let interval = time.ok().filter(|_| is_scrape).map(|t| Interval::new(t, t));
+            let detail = format!("nothing of it is used: {why}; save it again, or leave it out with --include");
+            return Ok(Outcome::Lost(Loss { interval, ..lost(&found.rel, ErrorKind::Truncated, detail) }));
         }
         Content::Empty if is_answer_name(&found.rel) => return Ok(lost_answer(found, "the file is empty")),
         Content::Other(what) if is_answer_name(&found.rel) => {
@@ -443,7 +469,7 @@ fn read_file(
         Content::Other(what) if dating.looks_like_a_dump(found) => {
             let detail = format!("a dump was expected by the file's name, and this is {what}");
             let interval = time.ok().map(|t| Interval::new(t, t));
-            return Ok(Outcome::Lost(Loss { interval, ..lost(found, ErrorKind::Unsupported, detail) }));
+            return Ok(Outcome::Lost(Loss { interval, ..lost(&found.rel, ErrorKind::Unsupported, detail) }));
         }
         Content::Other(what) => return Ok(Outcome::Other(format!("{}: {what}; left out", found.rel))),
     };
@@ -482,8 +508,8 @@ fn bundles(mut files: &[Found], most: usize) -> Vec<&[Found]> {
 }
 
 /// A file of which nothing is used.
-fn lost(found: &Found, kind: ErrorKind, detail: String) -> Loss {
-    Loss { file: found.rel.clone(), offset: None, kind, detail, series: None, interval: None, samples: None }
+fn lost(rel: &str, kind: ErrorKind, detail: String) -> Loss {
+    Loss { file: rel.to_owned(), offset: None, kind, detail, series: None, interval: None, samples: None }
 }
 
 /// A saved answer that is none: what it should have held may be of any time.
@@ -491,7 +517,7 @@ fn lost_answer(found: &Found, what: &str) -> Outcome {
     let detail = format!(
         "an answer of the query API was expected by the file's name, and {what}; ask again, or leave it out with --include"
     );
-    Outcome::Lost(lost(found, ErrorKind::Malformed, detail))
+    Outcome::Lost(lost(&found.rel, ErrorKind::Malformed, detail))
 }
 
 fn form_name(sniffed: Sniffed) -> &'static str {

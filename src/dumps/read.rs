@@ -13,9 +13,10 @@ use super::join::TargetKey;
 use super::texts::Texts;
 use crate::error::{Error, ErrorKind, Result, plain_io};
 use crate::labels::{Label, Labels, METRIC_NAME};
-use crate::loss::Loss;
+use crate::loss::{Loss, counted_noun};
+use crate::sample::STALE_NAN_BITS;
 use crate::scrape::{
-    Dialect, Event, Families, Family, Fault, FaultKind, Form, MetricType, Part, Reader, Sample, Sniffed,
+    Dialect, Event, Families, Family, Fault, FaultKind, Form, MetricType, NAN_BITS, Part, Reader, Sample, Sniffed,
 };
 use crate::time::{Interval, TimestampMs};
 use crate::version::{NEWEST, OLDEST, PromVersion};
@@ -223,9 +224,22 @@ struct TextReader<'a> {
     began: bool,
     /// The time of the last `# scrape` line, until `# EOF`.
     separator: Option<TimestampMs>,
+    /// A NaN that promtool printed and that may be a stale marker.
+    nan: Option<Nan>,
+    /// How many were taken for one.
+    stale: u64,
     /// Native histograms that are not read, by series.
     histograms: BTreeMap<u32, (u64, Option<Interval>)>,
     lost_lines: u64,
+}
+
+/// The last sample of a series, which is NaN.
+#[derive(Clone, Copy)]
+struct Nan {
+    id: u32,
+    t_ms: TimestampMs,
+    /// Whether the one before is NaN, too: a server writes one stale marker, and not another one behind it.
+    repeated: bool,
 }
 
 /// What the family of the last metric name says: series of one name stand behind each other.
@@ -282,6 +296,8 @@ impl<'a> TextReader<'a> {
             open: None,
             began: false,
             separator: None,
+            nan: None,
+            stale: 0,
             histograms: BTreeMap::new(),
             lost_lines: 0,
         }
@@ -306,6 +322,8 @@ impl<'a> TextReader<'a> {
             };
             let number = line.place.number;
             match &line.event {
+                // The fault behind it is the loss: half of a number is a number, too.
+                Event::Sample(_) if !line.ended => {}
                 Event::Sample(sample) => self.sample(sample, number)?,
                 Event::Histogram(h) => {
                     let as_sample = Sample {
@@ -347,6 +365,13 @@ impl<'a> TextReader<'a> {
             self.exposition();
         }
         self.close();
+        self.end_of_nans(false);
+        if self.stale > 0 {
+            let nans = counted_noun(self.stale as usize, "NaN that stands alone is", "NaNs that stand alone are");
+            let why = "taken for stale markers, which promtool prints so";
+            self.contents.notes.push(format!("{}: {nans} {why}", self.context.rel));
+            self.contents.samples -= self.stale;
+        }
         if crlf {
             self.contents.oddities.push(Oddity::CrLf);
         }
@@ -367,8 +392,11 @@ impl<'a> TextReader<'a> {
             if is_exposition && exposition.order.last() != Some(&id) {
                 exposition.order.push(id);
             }
-            let series = self.bundle.series.get_mut(id as usize);
-            series.into_iter().for_each(|s| s.timed.push(t_ms, sample.bits, 0));
+            if is_exposition {
+                self.push_timed(id, t_ms, sample.bits);
+            } else {
+                self.push_printed(id, t_ms, sample.bits);
+            }
             return Ok(());
         }
         if let (None, Err(why)) = (self.separator, self.context.time) {
@@ -400,6 +428,30 @@ impl<'a> TextReader<'a> {
             exposition.created.insert(group, (sample.value() * 1000.0) as i64);
         }
         Ok(())
+    }
+
+    fn push_timed(&mut self, id: u32, t_ms: TimestampMs, bits: u64) {
+        self.bundle.series.get_mut(id as usize).into_iter().for_each(|s| s.timed.push(t_ms, bits, 0));
+    }
+
+    /// A sample that promtool printed. It prints stale markers as NaN, so one by itself is taken for one.
+    fn push_printed(&mut self, id: u32, t_ms: TimestampMs, bits: u64) {
+        let is_nan = f64::from_bits(bits).is_nan();
+        let repeated = self.nan.is_some_and(|nan| nan.id == id) && is_nan;
+        self.end_of_nans(repeated);
+        if is_nan {
+            self.nan = Some(Nan { id, t_ms, repeated });
+        } else {
+            self.push_timed(id, t_ms, bits);
+        }
+    }
+
+    /// Keeps the NaN that was held back; `another` follows it.
+    fn end_of_nans(&mut self, another: bool) {
+        let Some(Nan { id, t_ms, repeated }) = self.nan.take() else { return };
+        let is_stale = !repeated && !another;
+        self.stale += u64::from(is_stale);
+        self.push_timed(id, t_ms, if is_stale { STALE_NAN_BITS } else { NAN_BITS });
     }
 
     /// The exposition that is open, begun now if there is none.
@@ -521,7 +573,10 @@ impl<'a> TextReader<'a> {
             last.whole = false;
         }
         let loss = Loss { interval: self.times(), ..fault.to_loss(self.context.rel) };
-        self.lose(loss);
+        self.lose(match fault.kind {
+            FaultKind::Unterminated => Loss { detail: format!("{}, and is not used", loss.detail), ..loss },
+            _ => loss,
+        });
     }
 
     fn lose(&mut self, loss: Loss) {

@@ -72,12 +72,7 @@ impl LabelRules {
         let mut places = text.match_indices(':').filter_map(parts);
         let first = places.clone().next().ok_or_else(|| bad("GLOB:name=value is expected"))?;
         let (glob, name, value) = places.find(|(_, name, _)| is_label_name(name)).unwrap_or(first);
-        if name.as_bytes() == METRIC_NAME {
-            return Err(bad("the name of a metric cannot be set"));
-        }
-        if !is_label_name(name) {
-            return Err(bad(&format!("`{}` is no label name", printable(name))));
-        }
+        check_name(name).map_err(|why| bad(&why))?;
         if value.is_empty() {
             return Err(bad(&format!("the value of `{name}` is empty, which is a label that is not there")));
         }
@@ -141,6 +136,14 @@ impl LabelRules {
         out.extend(fixed.map(|rule| (rule.name.clone(), rule.value.clone())));
         out
     }
+}
+
+/// Says what is wrong with the name of a label that a target is given.
+pub(super) fn check_name(name: &str) -> std::result::Result<(), String> {
+    if name.as_bytes() == METRIC_NAME {
+        return Err("the name of a metric cannot be set".to_owned());
+    }
+    if is_label_name(name) { Ok(()) } else { Err(format!("`{}` is no label name", printable(name))) }
 }
 
 fn is_label_name(name: &str) -> bool {

@@ -25,6 +25,8 @@ pub struct Line<'a> {
     pub place: Place,
     /// Its bytes without the line break; empty for faults that are about the file.
     pub raw: &'a [u8],
+    /// Whether a line break ends it. Without one it is the last line of the file, and may be cut.
+    pub ended: bool,
     /// What it says.
     pub event: Event<'a>,
 }

@@ -89,6 +89,8 @@ struct Step {
     place: Place,
     /// Its bytes in the buffer.
     range: Range<usize>,
+    /// Whether a line break follows them.
+    ended: bool,
     what: Result<Entry, Fault>,
 }
 
@@ -148,7 +150,7 @@ impl<R: Read> Reader<R> {
     fn step(&mut self) -> io::Result<Option<Step>> {
         loop {
             if let Some(fault) = self.waiting.pop_front() {
-                return Ok(Some(Step { place: fault.line, range: 0..0, what: Err(fault) }));
+                return Ok(Some(Step { place: fault.line, range: 0..0, ended: true, what: Err(fault) }));
             }
             let found = self.find_line()?;
             if self.skip_byte_order_mark() || self.tell_of_the_end(&found) {
@@ -270,7 +272,7 @@ impl<R: Read> Reader<R> {
                 None => self.start = self.end,
             }
             self.line += 1;
-            return Ok(Step { place: fault.line, range: 0..0, what: Err(fault) });
+            return Ok(Step { place: fault.line, range: 0..0, ended: true, what: Err(fault) });
         }
     }
 
@@ -304,7 +306,7 @@ impl<R: Read> Reader<R> {
         }
         self.start += used + usize::from(has_break);
         self.line += breaks + 1;
-        Step { place, range, what }
+        Step { place, range, ended: has_break, what }
     }
 
     /// What becomes of a line without a line break: `# EOF` needs none, the Prometheus text format neither, but the number at
@@ -368,13 +370,13 @@ impl<R: Read> Reader<R> {
     /// The entry with its bytes.
     #[inline(always)]
     fn view(&self, step: Step) -> Line<'_> {
-        let Step { place, range, what } = step;
+        let Step { place, range, ended, what } = step;
         let raw = self.buffer.get(range).unwrap_or_default();
         let event = match what {
             Ok(entry) => self.event(raw, entry),
             Err(fault) => Event::Fault(fault),
         };
-        Line { place, raw, event }
+        Line { place, raw, ended, event }
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@ use promproof::error::ErrorKind;
 use promproof::sample::{STALE_NAN_BITS, is_stale};
 use promproof::scrape::NAN_BITS;
 use promproof::source::{OpenOptions, Source};
+use promproof::time::Interval;
 use promproof::version::PromVersion;
 use tempfile::TempDir;
 
@@ -166,7 +167,7 @@ fn the_same_moment_twice_is_refused() {
     let files: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "a 1\n")).collect();
     let dir = folder(&files);
     let error = refusal(dir.path(), DumpOptions::default());
-    assert!(error.contains("1s apart, while dumps are 59s apart"), "{error}");
+    assert!(error.contains("1s apart, while most dumps are 59s apart"), "{error}");
     let close = options(DumpOptions { interval_ms: Some(1000), ..DumpOptions::default() });
     assert_eq!(told(&Source::open(dir.path(), &close).unwrap()), ["a 0:1 1:1 60:1 61:1 120:1 121:1"]);
 
@@ -251,7 +252,7 @@ fn odd_files_have_their_outcome() {
     assert_eq!(lines.len(), 5, "{lines:#?}");
     assert!(ledger.losses.iter().all(|l| l.interval.is_some()));
     let names: Vec<String> = series.iter().map(|s| s.labels.get_text("__name__")).collect();
-    assert!(names.contains(&"crlf".to_owned()) && names.contains(&"unterminated".to_owned()));
+    assert!(names.contains(&"last".to_owned()) && !names.contains(&"unterminated".to_owned()));
     assert!(names.iter().filter(|n| n.starts_with("metric_number_")).count() > 1000);
     let notes = ledger.notes.join("\n");
     assert!(notes.contains("byte order mark") && notes.contains("notes.json: JSON that is no answer"), "{notes}");
@@ -1155,4 +1156,111 @@ fn sentences_about_dumps_are_about_dumps() {
         folder(&[("1763553600.prom", &exposed(1, 0)), ("1763553630.prom", &exposed(5, 0).replace("} 5", "} +Inf"))]);
     let graded = said(&["availability", &p(dir.path()), "--window", "30s", "--semantics", "counted"]);
     assert!(graded.contains("no finite number") && !graded.contains("NaN%"), "{graded}");
+}
+
+/// A cut or damaged compression used to give an empty file, and so stale markers that nobody wrote, where nothing came out of it.
+#[test]
+fn compression_that_is_cut_anywhere_is_never_an_empty_file() {
+    let text: String = (0..40).map(|i| format!("r_total{{path=\"/{i}\"}} {i}\n")).collect();
+    let packed = [("gz", gzip(&text)), ("zst", zstd::encode_all(text.as_bytes(), 3).unwrap())];
+    for (ending, bytes) in packed {
+        // What is left has to begin as its format does.
+        for cut in 4..bytes.len() {
+            let dir = folder(&[("1763553600.prom", &text), ("1763553660.prom", &text)]);
+            let name = format!("1763553630.prom.{ending}");
+            std::fs::write(dir.path().join(&name), &bytes[..cut]).unwrap();
+            let source = open(dir.path());
+            let losses = &source.dumps[0].dumps.opening.losses;
+            assert!(losses.iter().any(|l| l.file == name), "{name} cut at {cut}: {losses:?}");
+            let (series, _) = full_read(&source);
+            assert!(series.iter().all(|s| s.samples.iter().all(|(_, b)| b != STALE_NAN_BITS)), "{name} cut at {cut}");
+            assert_eq!(run(&["check", dir.path().to_str().unwrap()]).status.code(), Some(1), "{name} cut at {cut}");
+        }
+    }
+}
+
+/// Half of a number was a number: a constant counter fell and rose, which made two updates that were none.
+#[test]
+fn a_value_that_may_be_cut_is_not_used() {
+    let dir = folder(&[
+        ("1763553600.prom", "a 1\nmodel_switches_total 12\n"),
+        ("1763553615.prom", "a 1\nmodel_switches_total 1"),
+        ("1763553630.prom", "a 1\nmodel_switches_total 12\n"),
+    ]);
+    let source = open(dir.path());
+    let (series, ledger) = full_read(&source);
+    let values = |name: &str| -> Vec<f64> {
+        let s = series.iter().find(|s| s.labels.get_text("__name__") == name).unwrap();
+        s.samples.iter().map(|(_, bits)| f64::from_bits(bits)).collect()
+    };
+    assert_eq!((values("model_switches_total"), values("a")), (vec![12.0, 12.0], vec![1.0; 3]));
+    assert!(ledger.losses.iter().any(|l| l.file == "1763553615.prom" && l.detail.contains("not used")), "{ledger:?}");
+    assert_eq!(run(&["check", dir.path().to_str().unwrap()]).status.code(), Some(1));
+}
+
+/// A gauge at the end that comes and goes made whole files out to be cut.
+#[test]
+fn a_metric_at_the_end_that_comes_and_goes_is_not_cut() {
+    let texts: Vec<(String, String)> = (0..12)
+        .map(|i| {
+            let last = if i % 3 == 1 { "" } else { "z_inflight 1\n" };
+            (format!("{}.prom", 1_763_553_600 + 15 * i), format!("a_total {i}\nb 1\n{last}"))
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let source = open(folder(&files).path());
+    let opening = &source.dumps[0].dumps.opening;
+    assert!(opening.losses.is_empty(), "{opening:?}");
+    assert!(opening.notes.iter().any(|n| n.contains("4 dumps show less")), "{opening:?}");
+    // Two are fewer than chance could make.
+    let source = open(folder(&files[..6]).path());
+    assert_eq!(source.dumps[0].dumps.opening.losses.len(), 2);
+}
+
+/// Links and pipes were left out without a word.
+#[cfg(unix)]
+#[test]
+fn what_is_not_followed_is_told() {
+    let dir = folder(&[("1763553600.prom", "a 1\n"), ("1763553630.prom", "a 1\n")]);
+    std::os::unix::fs::symlink("1763553600.prom", dir.path().join("1763553615.prom")).unwrap();
+    std::os::unix::fs::symlink("..", dir.path().join("elsewhere")).unwrap();
+    let source = open(dir.path());
+    let opening = &source.dumps[0].dumps.opening;
+    let [loss] = opening.losses.as_slice() else { panic!("{opening:?}") };
+    assert_eq!((loss.file.as_str(), loss.interval), ("1763553615.prom", Some(Interval::new(T0 + 15_000, T0 + 15_000))));
+    assert!(opening.notes.iter().any(|n| n == "1 link or pipe is not followed (first: elsewhere)"), "{opening:?}");
+}
+
+/// promtool prints stale markers as NaN, which used to reach the verdict.
+#[test]
+fn a_nan_alone_in_a_dump_of_promtool_is_a_stale_marker() {
+    let line = |value: &str, i: i64| format!("{{__name__=\"x\"}} {value} {}\n", T0 + 15_000 * i);
+    let text: String =
+        ["1", "NaN", "2", "NaN", "NaN", "3", "NaN"].iter().zip(0..).map(|(value, i)| line(value, i)).collect();
+    let dir = folder(&[("dump.prom", &text)]);
+    let source = open(dir.path());
+    let (series, _) = full_read(&source);
+    let stale: Vec<bool> = series[0].samples.iter().map(|(_, bits)| bits == STALE_NAN_BITS).collect();
+    assert_eq!(stale, [false, true, false, false, false, false, true]);
+    let notes = &source.dumps[0].dumps.opening.notes;
+    assert!(notes.iter().any(|n| n.contains("2 NaNs that stand alone are taken for stale markers")), "{notes:?}");
+}
+
+/// Labels of a manifest were not looked at as those of `--label` are; one of something else made the folder unusable.
+#[test]
+fn manifests_are_held_to_the_rules_of_flags() {
+    for (manifest, says) in [
+        (r#"[{"file": "1763553600.prom", "labels": {"__name__": "x"}}]"#, "the name of a metric cannot be set"),
+        (r#"[{"file": "1763553600.prom", "labels": {"9 a": "x"}}]"#, "`9 a` is no label name"),
+        (r#"{"short_name": "web app"}"#, "cannot be used"),
+        ("null", "an object with file, time and labels"),
+    ] {
+        let dir = folder(&[("1763553600.prom", "a 1\n"), ("manifest.json", manifest)]);
+        let error = refusal(dir.path(), DumpOptions::default());
+        assert!(error.contains(says), "{error}");
+        let dumps = DumpOptions { time_from: Some(TimeRule::Name), ..DumpOptions::default() };
+        let source = Source::open(dir.path(), &options(dumps)).unwrap();
+        let notes = &source.dumps[0].dumps.opening.notes;
+        assert!(notes.iter().any(|n| n.contains("it is passed over")), "{notes:?}");
+    }
 }
