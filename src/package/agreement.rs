@@ -1,6 +1,8 @@
 //! What the files of the evidence bear of what its summary says: checks, verdicts, windows and lists are made again from the
 //! files, and every difference is a fault. What only the source and the repository can prove is believed, and said to be.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::evidence::folder::{Check, Kind};
@@ -250,6 +252,12 @@ impl Found<'_> {
                     self.add(place, detail);
                 }
             }
+            if let Some(detail) = silence(document, (start, end), newest) {
+                self.add(file, detail);
+            }
+            for detail in restarts((file, document), asked, &timeline) {
+                self.add(computed::TIMELINE, detail);
+            }
             self.command(file, start, end);
         }
     }
@@ -384,6 +392,54 @@ fn scraped(d: &Value) -> Option<String> {
     })
 }
 
+/// The longest expected time between scrapes of a target, in milliseconds; `None` where none is known.
+fn longest_interval(coverage: &Value) -> Option<DurationMs> {
+    let seconds = list(&coverage["targets"]).iter().filter_map(|t| finite(&t["scrape_interval_seconds"]));
+    seconds.reduce(f64::max).map(|s| (s * 1000.0) as DurationMs)
+}
+
+/// Where nothing was scraped behind the newest sample, and the gaps do not say so.
+fn silence(document: &Value, (start, end): (TimestampMs, TimestampMs), newest: TimestampMs) -> Option<String> {
+    let coverage = &document["coverage"];
+    // Up to two intervals at the end are what any window has.
+    let usual = longest_interval(coverage)?.saturating_mul(2);
+    if end.saturating_sub(newest) <= usual {
+        return None;
+    }
+    let at = |gap: &Value, key: &str| registry::timestamp(&gap[key]);
+    let is_told = |gap: &Value| {
+        at(gap, "start").is_some_and(|gap_start| gap_start <= newest.max(start).saturating_add(usual))
+            && at(gap, "end").is_some_and(|gap_end| gap_end >= end)
+    };
+    let told = list(&coverage["gaps"]).last().is_some_and(is_told);
+    (!told).then(|| format!("the data go until {}, and no gap of it reaches from there to its end", rfc3339(newest)))
+}
+
+/// Restarts of a target that only one of two documents has, at times that both are about. Not every document knows them.
+fn restarts((file, document): (&str, &Value), asked: &Value, timeline: &Value) -> Vec<String> {
+    let at = |value: &Value| registry::timestamp(value).unwrap_or_default();
+    // Beside an edge a restart may lie before the first or behind the last sample of one of them.
+    let near = longest_interval(&document["coverage"]).unwrap_or(0).saturating_mul(2);
+    let from = at(&asked["start"]).max(at(&timeline["start"])).saturating_add(near);
+    let to = at(&asked["end"]).min(at(&timeline["end"])).saturating_sub(near);
+    let inside = |restarts: &[Value]| -> BTreeSet<TimestampMs> {
+        restarts.iter().map(at).filter(|t| (from..=to).contains(t)).collect()
+    };
+    let mut out = Vec::new();
+    for target in list(&document["coverage"]["targets"]) {
+        let mut others = list(&timeline["coverage"]["targets"]).iter();
+        let Some(other) = others.find(|t| t["labels"] == target["labels"]) else { continue };
+        let both = target["restarts"].as_array().zip(other["restarts"].as_array());
+        let Some((theirs, ours)) = both.map(|(a, b)| (inside(a), inside(b))) else { continue };
+        for t in theirs.symmetric_difference(&ours) {
+            let whose = if theirs.contains(t) { file } else { computed::TIMELINE };
+            let labels = printable(&target["labels"].to_string());
+            out.push(format!("a restart of {labels} at {} is only in {whose}", rfc3339(*t)));
+        }
+    }
+    out
+}
+
 /// Where series and groups do not add up to the figures of all requests.
 fn parts(d: &Value) -> Vec<String> {
     let sum = |parts: &str, key: &str| -> f64 { list(&d[parts]).iter().filter_map(|p| finite(&p[key])).sum() };
@@ -458,4 +514,52 @@ fn updates(d: &Value) -> Vec<String> {
         out.push(format!("its update at {} is none of its switches", text(&update["timestamp"])));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Emptied lists of restarts made a hot swap of each of them.
+    #[test]
+    fn restarts_are_in_every_document_that_knows_them() {
+        let document = |restarts: Value| {
+            json!({"start": "2025-11-19T00:00:00Z", "end": "2025-11-20T00:00:00Z", "coverage": {"targets": [
+                {"labels": {"instance": "a"}, "scrape_interval_seconds": 60.0, "restarts": restarts}
+            ]}})
+        };
+        let told = |a: Value, b: Value| {
+            let (a, b) = (document(a), document(b));
+            restarts(("x.json", &a), &a, &b)
+        };
+        let [noon, edge] = ["2025-11-19T12:00:00Z", "2025-11-19T00:01:00Z"];
+        assert_eq!(told(json!([noon, edge]), json!([noon])), Vec::<String>::new());
+        assert_eq!(told(Value::Null, json!([noon])), Vec::<String>::new());
+        let only = |whose| vec![format!("a restart of {{\"instance\":\"a\"}} at {noon} is only in {whose}")];
+        assert_eq!(told(json!([noon]), json!([])), only("x.json"));
+        assert_eq!(told(json!([]), json!([noon])), only(computed::TIMELINE));
+    }
+
+    /// One gap moved away from the end made a window whole that the data do not reach to its end.
+    #[test]
+    fn behind_the_newest_sample_there_is_a_gap() {
+        let (newest, end) = (1_763_553_600_000, 1_763_553_600_000 + 4 * 3_600_000);
+        let with = |gap: Value| {
+            let gaps: Vec<Value> = gap.is_object().then_some(gap).into_iter().collect();
+            json!({"coverage": {"targets": [{"scrape_interval_seconds": 60.0}], "gaps": gaps}})
+        };
+        let honest = with(json!({"start": rfc3339(newest), "end": rfc3339(end)}));
+        assert_eq!(silence(&honest, (0, end), newest), None);
+        assert_eq!(silence(&honest, (newest, end), newest - 86_400_000), None, "a window behind all data");
+        for forged in [
+            with(json!({"start": rfc3339(newest - 86_400_000), "end": rfc3339(end - 86_400_000)})),
+            with(json!({"start": rfc3339(end - 60_000), "end": rfc3339(end)})),
+            with(Value::Null),
+        ] {
+            assert!(silence(&forged, (0, end), newest).is_some(), "{forged}");
+            assert_eq!(silence(&forged, (0, newest + 120_000), newest), None);
+        }
+    }
 }

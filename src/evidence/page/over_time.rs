@@ -34,7 +34,7 @@ pub fn plots(timeline: &Value) -> Section {
     if any("p95_latency_seconds") {
         out.push(latencies(hours));
     } else {
-        let words = "There are no latencies in this period: no histogram recommend_latency_seconds counted a request.";
+        let words = "There are no latencies in this period: no latency histogram counted a request.";
         out.push(Part::Note(words));
     }
     out
