@@ -534,6 +534,8 @@ fn what_only_the_source_proves_is_said_with_its_command() {
     assert!(proof.contains("no file here can prove that") && proof.ends_with(command), "{proof}");
     let written = |name: &str| std::fs::read_to_string(pack.path("out").join(name)).unwrap();
     assert!(written("DELIVERABLES_CHECKLIST.txt").contains(&format!("Note: {proof}\n")));
+    // As it is typed, times included.
+    assert!(written("report.html").replace("<wbr>", "").contains(&format!("<code class=\"path\">{command}</code>")));
     let readme = written("README.md");
     assert!(readme.contains(&format!("What only the source can prove: {proof}\n")), "{readme}");
     // What has no command of its own is named with the digest that collecting again gives.

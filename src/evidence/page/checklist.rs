@@ -55,7 +55,12 @@ pub fn section(document: &Value) -> Option<Section> {
     let policy = &document["policy"];
     let mut shown = plain("What has to be shown is the policy ");
     shown.extend([path(&policy["name"]), Run::Text(", whose SHA-256 is ".to_owned()), path(&policy["sha256"])]);
-    let lines = vec![shown, value(&document["proof"])];
+    // A command is not prose, in which times are written as people read them.
+    let proof = document["proof"].as_str().unwrap_or_default();
+    let (words, command) = proof.rsplit_once(": ").unwrap_or((proof, ""));
+    let mut rests = plain(format!("{words}: "));
+    rests.push(Run::Path(command.to_owned()));
+    let lines = vec![shown, rests];
     out.push(Part::List(List { title: "What this rests on", lines, more: 0 }));
     Some(out)
 }
