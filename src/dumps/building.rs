@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::DumpSeries;
 use super::packed::Appender;
-use crate::labels::Labels;
+use crate::labels::{Labels, METRIC_NAME};
 use crate::loss::{Conflict, Ledger};
 use crate::sample::{STALE_NAN_BITS, Samples};
 use crate::time::{Interval, TimestampMs};
@@ -34,6 +34,16 @@ pub(super) struct Run {
 impl Building {
     pub(super) fn new(labels: Labels) -> Building {
         Building { labels, ..Building::default() }
+    }
+
+    /// Whether it counts, by its type.
+    pub(super) fn is_counter(&self) -> bool {
+        self.metadata.as_ref().is_some_and(|m| m.first().is_some_and(|kind| kind == "counter"))
+    }
+
+    /// Whether it says when its process started.
+    pub(super) fn is_process_start(&self) -> bool {
+        self.labels.get(METRIC_NAME) == b"process_start_time_seconds"
     }
 
     /// Appends a sample that was scraped from `target`.

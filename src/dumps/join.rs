@@ -14,6 +14,7 @@ use super::{DumpSeries, TimeRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, METRIC_NAME, printable};
 use crate::loss::{Ledger, Loss, counted_noun};
+use crate::sample::Samples;
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
 
 /// What tells targets apart: the labels that their files were given, and the path of the files without its time.
@@ -126,14 +127,22 @@ impl Join {
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
             mark_cut(&mut scrapes, target, &self.series, rules, &mut self.ledger);
             places.insert(target, scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
-            if rules.assume_up {
-                // An empty file may be what a client left that reached nobody.
-                let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
-                up.entry(with_name(b"up", &key.labels)).or_default().extend(sound.map(|s| s.scrape.t_ms));
-            }
+            // An empty file may be what a client left that reached nobody.
+            let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
+            let mut sound: Vec<TimestampMs> = sound.map(|s| s.scrape.t_ms).collect();
             let count = scrapes.len();
             self.follow(target, &mut seen, next_number, scrapes, rules)?;
             next_number += count + 1;
+            if rules.assume_up {
+                let pauses = pauses(target, &self.series);
+                let all = sound.len();
+                sound.retain(|t| !pauses.iter().any(|pause| pause.contains(*t)));
+                if sound.len() < all {
+                    let scrapes = counted_noun(all - sound.len(), "scrape", "scrapes");
+                    self.ledger.notes.push(format!("--assume-up adds no `up` at {scrapes} without counters of a process that did not start anew: that they come back is no birth"));
+                }
+                up.entry(with_name(b"up", &key.labels)).or_default().extend(sound);
+            }
         }
         self.add_up(up);
         for s in &mut self.series {
@@ -238,15 +247,40 @@ impl Join {
 /// began anew lacks what it has not counted yet.
 fn begun_anew(target: usize, series: &[Building]) -> BTreeSet<TimestampMs> {
     let changes = |s: &Building| {
-        let is_counter = s.metadata.as_ref().is_some_and(|m| m.first().is_some_and(|kind| kind == "counter"));
-        let is_start = s.labels.get(METRIC_NAME) == b"process_start_time_seconds";
-        let samples = s.scraped(target).filter(|_| is_counter || is_start).unwrap_or_default();
+        let is_start = s.is_process_start();
+        let samples = s.scraped(target).filter(|_| s.is_counter() || is_start).unwrap_or_default();
         let is_anew = |before: f64, value: f64| if is_start { before != value } else { value < before };
         let later = samples.iter().skip(1).zip(&samples.bits);
         let anew = later.filter(|((_, bits), before)| is_anew(f64::from_bits(**before), f64::from_bits(*bits)));
         anew.map(|((t_ms, _), _)| t_ms).collect::<Vec<_>>()
     };
     series.iter().flat_map(changes).collect()
+}
+
+/// When counters of a target were gone and came back, no lower, in a process that did not start anew: from the first scrape
+/// without one to before it came back.
+fn pauses(target: usize, series: &[Building]) -> Vec<Interval> {
+    let starts: Vec<Samples> =
+        series.iter().filter(|s| s.is_process_start()).filter_map(|s| s.scraped(target)).collect();
+    let value = |samples: &Samples, t: TimestampMs| {
+        let at = samples.upper_bound(t).checked_sub(1)?;
+        samples.bits.get(at).map(|bits| f64::from_bits(*bits))
+    };
+    let is_same_process =
+        |a, b| !starts.is_empty() && starts.iter().all(|s| value(s, a).is_some_and(|v| value(s, b) == Some(v)));
+    let mut out = Vec::new();
+    for s in series.iter().filter(|s| s.is_counter()) {
+        let Some(run) = s.runs.iter().find(|r| r.target == target && !r.stale.is_empty()) else { continue };
+        let samples = s.scraped(target).unwrap_or_default();
+        for gone in &run.stale {
+            let Some(back) = samples.ts.get(samples.upper_bound(*gone)).copied() else { continue };
+            let is_lower = value(&samples, *gone).zip(value(&samples, back)).is_none_or(|(a, b)| b < a);
+            if !is_lower && is_same_process(*gone, back) {
+                out.push(Interval::new(*gone, back - 1));
+            }
+        }
+    }
+    out
 }
 
 /// Dumps that end at the same line by chance are fewer.

@@ -1264,3 +1264,44 @@ fn manifests_are_held_to_the_rules_of_flags() {
         assert!(notes.iter().any(|n| n.contains("it is passed over")), "{notes:?}");
     }
 }
+
+/// A counter that one dump lacked was born anew in the next one, although its process had not started anew.
+#[test]
+fn a_counter_that_pauses_in_one_process_is_no_birth() {
+    let text = |switches: &str, start: i64| {
+        format!(
+            "# TYPE model_switches_total counter\n{switches}\n# TYPE process_start_time_seconds gauge\n\
+             process_start_time_seconds {start}\n"
+        )
+    };
+    let counted = |missing: &str, start_behind: i64| {
+        let texts: Vec<(String, String)> = (0..40)
+            .map(|i| {
+                let here = if i == 20 { missing } else { "model_switches_total{status=\"success\"} 12" };
+                let start = if i > 20 { start_behind } else { 1_763_550_000 };
+                (format!("{}.prom", 1_763_553_600 + 15 * i), text(here, start))
+            })
+            .collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let dir = folder(&files);
+        let output = run(&[
+            "model-updates",
+            dir.path().to_str().unwrap(),
+            "--assume-up",
+            "--label",
+            "*:job=r",
+            "--label",
+            "*:instance=a",
+            "--start",
+            "2025-11-19T12:00:00Z",
+            "--end",
+            "2025-11-19T12:09:45Z",
+            "--format",
+            "json",
+        ]);
+        json(&output)["total_switches"].as_u64().unwrap()
+    };
+    let whole = counted("model_switches_total{status=\"success\"} 12", 1_763_550_000);
+    assert_eq!(counted("", 1_763_550_000), whole, "one process");
+    assert!(counted("", 1_763_553_800) > whole, "another process");
+}
