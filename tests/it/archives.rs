@@ -847,10 +847,10 @@ fn signals_leave_nothing_behind() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::ExitStatusExt;
     use std::time::{Duration, Instant};
-    // Long enough that no machine unpacks it before it is told to stop.
+    // Long enough that it is told to stop before all is unpacked; a machine that is busy may find its disk full before that.
     let head = header(&Member { size: Some(2048 * 64 * MIB as u64), ..file("zeros", b"") });
     let bytes = [zst(head.as_bytes()), zst(&vec![0u8; 64 * MIB]).repeat(2048)].concat();
-    for signal in [1, 2, 15] {
+    let interrupted = |signal: i32| {
         let desk = Desk::new();
         desk.put("a.tar.zst", &bytes);
         let mut child = desk.command(&["inspect", "a.tar.zst", "--max-ratio", "1000000000"]).spawn().unwrap();
@@ -869,7 +869,11 @@ fn signals_leave_nothing_behind() {
         let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         let status = child.wait().unwrap();
-        assert_eq!(status.signal(), Some(signal), "{status:?}");
+        assert!(status.signal() == Some(signal) || status.code() == Some(2), "{status:?}");
         assert!(desk.is_clean(), "signal {signal}");
+        status.signal().is_some()
+    };
+    for signal in [1, 2, 15] {
+        assert!((0..5).any(|_| interrupted(signal)), "signal {signal} never came in time");
     }
 }
