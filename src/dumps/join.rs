@@ -16,6 +16,7 @@ use crate::labels::{Label, Labels, METRIC_NAME, printable};
 use crate::loss::{Ledger, Loss, counted_noun};
 use crate::sample::Samples;
 use crate::time::{DurationMs, Interval, TimestampMs, human_duration};
+use crate::tsdb::tombstones::merged;
 
 /// What tells targets apart: the labels that their files were given, and the path of the files without its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +137,10 @@ impl Join {
             if rules.assume_up {
                 let pauses = pauses(target, &self.series);
                 let all = sound.len();
-                sound.retain(|t| !pauses.iter().any(|pause| pause.contains(*t)));
+                sound.retain(|t| {
+                    let next = pauses.get(pauses.partition_point(|pause| pause.end < *t));
+                    !next.is_some_and(|pause| pause.contains(*t))
+                });
                 if sound.len() < all {
                     let scrapes = counted_noun(all - sound.len(), "scrape", "scrapes");
                     self.ledger.notes.push(format!("--assume-up adds no `up` at {scrapes} without counters of a process that did not start anew: that they come back is no birth"));
@@ -248,7 +252,7 @@ impl Join {
 fn begun_anew(target: usize, series: &[Building]) -> BTreeSet<TimestampMs> {
     let changes = |s: &Building| {
         let is_start = s.is_process_start();
-        let samples = s.scraped(target).filter(|_| s.is_counter() || is_start).unwrap_or_default();
+        let samples = if s.is_counter() || is_start { s.scraped(target) } else { None }.unwrap_or_default();
         let is_anew = |before: f64, value: f64| if is_start { before != value } else { value < before };
         let later = samples.iter().skip(1).zip(&samples.bits);
         let anew = later.filter(|((_, bits), before)| is_anew(f64::from_bits(**before), f64::from_bits(*bits)));
@@ -258,7 +262,7 @@ fn begun_anew(target: usize, series: &[Building]) -> BTreeSet<TimestampMs> {
 }
 
 /// When counters of a target were gone and came back, no lower, in a process that did not start anew: from the first scrape
-/// without one to before it came back.
+/// without one to before it came back, in order and disjoint.
 fn pauses(target: usize, series: &[Building]) -> Vec<Interval> {
     let starts: Vec<Samples> =
         series.iter().filter(|s| s.is_process_start()).filter_map(|s| s.scraped(target)).collect();
@@ -280,7 +284,7 @@ fn pauses(target: usize, series: &[Building]) -> Vec<Interval> {
             }
         }
     }
-    out
+    merged(out)
 }
 
 /// Dumps that end at the same line by chance are fewer.

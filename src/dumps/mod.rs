@@ -250,7 +250,7 @@ impl Dumps {
     ) -> Result<Dumps> {
         let (found, not_followed) = file::list(root)?;
         let dating = Dating::new(&found, options)?;
-        let include = |f: &Found| options.include.as_ref().is_none_or(|glob| glob.matches(&f.rel));
+        let include = |f: &Found| dating.includes(&f.rel);
         let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
         let (candidates, left_out): (Vec<Found>, Vec<Found>) =
             found.into_iter().filter(|f| !is_manifest(f)).partition(include);

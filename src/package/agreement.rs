@@ -13,7 +13,7 @@ use crate::time::{DurationMs, TimestampMs, isoformat, rfc3339};
 use crate::verdict::Verdict;
 
 use super::EVIDENCE;
-use super::content::{Contents, list};
+use super::content::{Contents, list, longest_interval};
 use super::gather::Fault;
 use super::readme::only_prints;
 
@@ -392,17 +392,16 @@ fn scraped(d: &Value) -> Option<String> {
     })
 }
 
-/// The longest expected time between scrapes of a target, in milliseconds; `None` where none is known.
-fn longest_interval(coverage: &Value) -> Option<DurationMs> {
-    let seconds = list(&coverage["targets"]).iter().filter_map(|t| finite(&t["scrape_interval_seconds"]));
-    seconds.reduce(f64::max).map(|s| (s * 1000.0) as DurationMs)
+/// Twice the longest expected time between scrapes, in milliseconds: what lies at the edges of any window. `None` where none is
+/// known.
+fn edge(coverage: &Value) -> Option<DurationMs> {
+    longest_interval(coverage).map(|seconds| (seconds * 2000.0) as DurationMs)
 }
 
 /// Where nothing was scraped behind the newest sample, and the gaps do not say so.
 fn silence(document: &Value, (start, end): (TimestampMs, TimestampMs), newest: TimestampMs) -> Option<String> {
     let coverage = &document["coverage"];
-    // Up to two intervals at the end are what any window has.
-    let usual = longest_interval(coverage)?.saturating_mul(2);
+    let usual = edge(coverage)?;
     if end.saturating_sub(newest) <= usual {
         return None;
     }
@@ -419,7 +418,7 @@ fn silence(document: &Value, (start, end): (TimestampMs, TimestampMs), newest: T
 fn restarts((file, document): (&str, &Value), asked: &Value, timeline: &Value) -> Vec<String> {
     let at = |value: &Value| registry::timestamp(value).unwrap_or_default();
     // Beside an edge a restart may lie before the first or behind the last sample of one of them.
-    let near = longest_interval(&document["coverage"]).unwrap_or(0).saturating_mul(2);
+    let near = edge(&document["coverage"]).unwrap_or(0);
     let from = at(&asked["start"]).max(at(&timeline["start"])).saturating_add(near);
     let to = at(&asked["end"]).min(at(&timeline["end"])).saturating_sub(near);
     let inside = |restarts: &[Value]| -> BTreeSet<TimestampMs> {

@@ -445,7 +445,7 @@ fn scraped(contents: &Contents<'_>, file: &str) -> Outcome {
     let gaps = list(&coverage["gaps"]);
     let late = gaps.first().filter(|g| timestamp(&g["start"]).is_some_and(|s| s <= start));
     // Up to two scrape intervals at the end are what any window has.
-    let interval = targets.iter().filter_map(|t| t["scrape_interval_seconds"].as_f64()).fold(0.0, f64::max);
+    let interval = longest_interval(coverage).unwrap_or(0.0);
     let long = |g: &&Value| g["seconds"].as_f64().is_some_and(|s| s > 2.0 * interval);
     let early = gaps.last().filter(|g| timestamp(&g["end"]).is_some_and(|e| e >= end)).filter(long);
     Ok(match (late, early) {
@@ -458,6 +458,12 @@ fn scraped(contents: &Contents<'_>, file: &str) -> Outcome {
         (None, Some(gap)) => (None, format!("{detail}; the data go only until {}", shown(&gap["start"]))),
         (None, None) => (Some(true), detail),
     })
+}
+
+/// The longest expected time between scrapes of a target, in seconds; `None` where none is known.
+pub fn longest_interval(coverage: &Value) -> Option<f64> {
+    let known = list(&coverage["targets"]).iter().filter_map(|t| t["scrape_interval_seconds"].as_f64());
+    known.reduce(f64::max)
 }
 
 /// Whether a target was down at a time, or at the scrapes around it.
