@@ -9,9 +9,10 @@ use super::findings::{FileKind, FileVerdict, Finding, State};
 use super::tree::{self, Entry, Is};
 use crate::dumps::{self, Content, Dumps, Found, MANIFEST};
 use crate::error::{Error, ErrorKind, Result, plain_io};
-use crate::loss::Loss;
+use crate::loss::{Conflict, Loss};
 use crate::scrape::{CrossCheck, Dialect, Event, Fault, FaultKind, Form, Reader, read_answer};
 use crate::source::OpenOptions;
+use crate::time::Interval;
 use crate::version::NEWEST;
 
 /// Checks the dumps in `root`, a folder or a file: each by itself, then whether they can be opened together.
@@ -36,6 +37,8 @@ pub(super) fn walk(root: &Path, options: &OpenOptions, out: &mut Vec<FileVerdict
             let is_new = |loss: &&Loss| loss.offset.is_none() && !bad.contains(&loss.file);
             let together = dumps.opening.losses.iter().filter(is_new);
             together.for_each(|loss| add(&loss.file, lost(loss), out));
+            let place = found.values().next().filter(|_| found.len() == 1).map_or(".", |f| &f.rel);
+            dumps.opening.conflicts.iter().for_each(|conflict| add(place, contradicting(conflict), out));
         }
         // A manifest that cannot be used has its finding, too.
         Err(e) if e.path().is_some_and(|p| p.ends_with(MANIFEST)) => {}
@@ -62,6 +65,15 @@ fn lost(loss: &Loss) -> Finding {
     let effect = "what is missing is in no answer";
     let finding = Finding::bad(loss.kind, "file", "whole, as the other files say", loss.detail.clone(), effect);
     finding.of(loss.series.clone()).over(loss.interval)
+}
+
+/// Two values of one series at one time.
+fn contradicting(conflict: &Conflict) -> Finding {
+    let effect =
+        "the first one, in the order of paths, is in answers; one of the dumps was changed or is of another target";
+    let found = "another value in another place";
+    let finding = Finding::bad(ErrorKind::Ambiguous, "samples", "one value of a series at a time", found, effect);
+    finding.of(Some(conflict.series.clone())).over(Some(Interval::new(conflict.t_ms, conflict.t_ms)))
 }
 
 /// Why the dumps cannot be opened.

@@ -231,6 +231,15 @@ pub fn holds_dumps(dir: &Path, limits: &Limits) -> bool {
     files(dir).is_ok_and(|found| found.iter().any(|f| is_dump(&f.path, limits)))
 }
 
+/// The first file in a folder without dumps that may have been one before it was damaged, and what is wrong with it.
+pub fn damaged(dir: &Path, limits: &Limits) -> Option<String> {
+    let why = |f: &Found| match open(&f.path, limits.max_zstd_window).ok()?.content {
+        Content::Damaged(why) => Some(format!("{}: {why}", printable(&f.rel))),
+        _ => None,
+    };
+    files(dir).ok()?.iter().find_map(why)
+}
+
 impl Dumps {
     /// Reads the dumps in `root` as `release` would have stored them.
     ///

@@ -36,7 +36,7 @@ pub fn report(source: &Source, inventory: &Inventory, style: Style) -> String {
     }
     row("On disk:", format!("{} samples, repeated, deleted and refused ones included", n(inventory.physical)));
     row("Deleted:", format!("{} by tombstones", n(inventory.ledger.deleted)));
-    row("Duplicates:", format!("{} where blocks and head overlap", n(inventory.ledger.duplicates)));
+    row("Duplicates:", format!("{} in {}", n(inventory.ledger.duplicates), source.overlapping()));
     row("Conflicts:", n(inventory.ledger.conflicts.len() as u64));
     if let Some(s) = &inventory.semantics {
         row("Semantics:", format!("{} ({})", s.name(), s.why));

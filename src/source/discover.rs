@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::Limits;
 use crate::dataset::Dataset;
-use crate::dumps::{holds_dumps, is_dump};
+use crate::dumps::{self, holds_dumps, is_dump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tsdb::ulid::Ulid;
 
@@ -114,6 +114,7 @@ pub(super) fn find_root(
             ErrorKind::Missing,
             format!("no Prometheus data found here or in {folders} folders below"),
         )
+        .adding(&dumps::damaged(path, limits).map_or(String::new(), |file| format!("\n  {file}")))
         .at(path)
         .hint("give a snapshot directory (…/snapshots/<name>), a data directory, a dataset (a folder with manifest.json), one block (a folder with meta.json, index and chunks/), or text dumps")),
         [(rel, kind)] => {

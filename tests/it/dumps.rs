@@ -1305,3 +1305,33 @@ fn a_counter_that_pauses_in_one_process_is_no_birth() {
     assert_eq!(counted("", 1_763_550_000), whole, "one process");
     assert!(counted("", 1_763_553_800) > whole, "another process");
 }
+
+/// `check` said nothing about dumps that contradict each other, which answers and `inspect` name.
+#[test]
+fn check_names_samples_that_contradict_each_other() {
+    let t = 1_763_553_600_000i64;
+    let dir = folder(&[("a.prom", &format!("a 1 {t}\nb 2 {t}\n")), ("b.prom", &format!("a 1 {t}\nb 3 {t}\n"))]);
+    let output = run(&["check", &p(dir.path()), "--format", "json"]);
+    assert_eq!(status(&output), 1, "{}", text(&output.stderr));
+    let document = json(&output);
+    let files = document["files"].as_array().unwrap();
+    let findings: Vec<_> = files.iter().flat_map(|f| f["findings"].as_array().unwrap()).collect();
+    assert_eq!(findings.len(), 1, "{document}");
+    assert_eq!(
+        (findings[0]["kind"].as_str(), findings[0]["series"]["__name__"].as_str()),
+        (Some("ambiguous"), Some("b"))
+    );
+    let same = folder(&[("a.prom", &format!("a 1 {t}\n")), ("b.prom", &format!("a 1 {t}\n"))]);
+    assert_eq!(status(&run(&["check", &p(same.path())])), 0);
+}
+
+/// "No Prometheus data found" was all that was said about a folder of which the one dump was damaged.
+#[test]
+fn a_damaged_file_in_a_folder_of_nothing_else_is_named() {
+    let dir = folder(&[]);
+    write(dir.path(), "metrics.txt.gz", &[0x1f, 0x8b, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for command in ["inspect", "check"] {
+        let said = said(&[command, &p(dir.path())]);
+        assert!(said.contains("\n  metrics.txt.gz: its compression is cut or damaged"), "{said}");
+    }
+}
