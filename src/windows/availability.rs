@@ -151,7 +151,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
         ledger.absorb(loaded.ledger);
         prepare(loaded.series, wide, &proofs)
     };
-    check_sides(source, question, &selected.series, &mut warnings)?;
+    let all_of_total = check_sides(source, question, &selected.series, &mut warnings)?;
     let (good, bad) = match &question.rule {
         GoodRule::Preset { good, bad } => (Some(load_side(good)), Some(load_side(bad))),
         GoodRule::Good(good) => (Some(load_side(good)), None),
@@ -188,6 +188,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     }
     warnings.extend(clocks_ahead(&targets, span));
     let mut notes = ledger.notes;
+    notes.extend(all_of_total);
     notes.extend(only_target(&coverage));
     if requests.order.by_reference(window.query_interval(version)) {
         notes.push(
@@ -269,12 +270,18 @@ fn sliding_ends(
     Ok(Some(ends))
 }
 
-/// A side must be a part of the total, else its share means nothing. One that matches nothing at all may be a slip.
-fn check_sides(source: &Source, question: &Question, total: &[MergedSeries], warnings: &mut Vec<String>) -> Result<()> {
-    let (flag, side) = match &question.rule {
-        GoodRule::Preset { .. } => return Ok(()),
-        GoodRule::Good(side) => ("--good", side),
-        GoodRule::Bad(side) => ("--bad", side),
+/// A side must be a part of the total, else its share means nothing. One that matches nothing at all may be a slip, and one that
+/// matches all of it decides the answer whatever happened, which is returned as a note.
+fn check_sides(
+    source: &Source,
+    question: &Question,
+    total: &[MergedSeries],
+    warnings: &mut Vec<String>,
+) -> Result<Option<String>> {
+    let (flag, side, others) = match &question.rule {
+        GoodRule::Preset { .. } => return Ok(None),
+        GoodRule::Good(side) => ("--good", side, "bad"),
+        GoodRule::Bad(side) => ("--bad", side, "good"),
     };
     let found = select(source, side.matchers()).series;
     if let Some(stray) = found.iter().find(|s| !question.total.matches(&s.labels)) {
@@ -286,7 +293,9 @@ fn check_sides(source: &Source, question: &Question, total: &[MergedSeries], war
         let words = instead::missing(source, side).join("; ");
         warnings.push(format!("{flag} matches nothing in this source: {words}"));
     }
-    Ok(())
+    let is_all = !found.is_empty() && found.len() == total.len();
+    Ok(is_all
+        .then(|| format!("{flag} matches every series that --total matches, so that no request here can be {others}")))
 }
 
 fn series_figures(total: &Prepared, version: PromVersion, window: Window, span: Span) -> Vec<SeriesFigures> {

@@ -562,6 +562,21 @@ fn a_side_is_part_of_the_total() {
     ]));
     let warnings = nothing["warnings"].as_array().unwrap();
     assert!(warnings.iter().any(|w| w.as_str().unwrap().contains("--bad matches nothing")), "{warnings:?}");
+    for (flag, other, selector) in [
+        ("--good", Some("bad"), "recommend_requests_total{status!=\"418\"}"),
+        ("--bad", Some("good"), "recommend_requests_total"),
+        ("--good", None, "recommend_requests_total{status!=\"500\"}"),
+    ] {
+        let all = ["availability", &s, "--format", "json", "--total", "recommend_requests_total", flag, selector];
+        let notes = json(&run(&all))["notes"].to_string();
+        let told = |other| {
+            notes.contains(&format!(
+                "{flag} matches every series that --total matches, so that no request here can be {other}"
+            ))
+        };
+        assert_eq!(other.map(told), other.map(|_| true), "{notes}");
+        assert_eq!(notes.contains("matches every series"), other.is_some(), "{notes}");
+    }
 }
 
 /// Found by a stranger: `--force` renamed over a device.
