@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::labels::printable;
 use crate::sample::is_stale;
-use crate::samples::{Reach, load_all};
+use crate::samples::{LoadedSeries, Reach, load_all};
 use crate::selector::Selector;
 use crate::source::Source;
-use crate::time::{Interval, TimestampMs, rfc3339};
+use crate::time::{DurationMs, Interval, TimestampMs, rfc3339};
 use crate::verdict::counted_noun;
 
 use super::Options;
@@ -18,7 +18,7 @@ use super::exposition::{self, parse};
 use super::folder::{Check, Folder, Kind, Origin};
 use super::git::{Repo, is_commit};
 use super::given::Given;
-use super::registry::{self, is_empty, timestamp};
+use super::registry::{self, is_empty, says_nothing, timestamp};
 
 pub const HEALTH: &str = "api_samples/healthz.json";
 pub const SAMPLE: &str = "api_samples/recommend_sample.json";
@@ -37,7 +37,9 @@ const MOST_LATENCY_MS: f64 = 3_600_000.0;
 const SERVICE_TIMES: RangeInclusive<TimestampMs> = 946_684_800_000..=253_402_300_799_999;
 
 /// A server looks back this far for the value of a gauge.
-const LOOK_BACK_MS: i64 = 300_000;
+const LOOK_BACK_MS: DurationMs = 300_000;
+/// Scrapes further away say nothing about a moment between them.
+const AROUND_MS: DurationMs = 3_600_000;
 
 /// What a response is, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,7 +281,7 @@ pub fn items(answer: &Value) -> (bool, String) {
 
 /// Whether a recommendation says all about itself, and what it leaves out or cannot mean.
 pub fn provenance_fields(answer: &Value) -> (bool, String) {
-    let lacking: Vec<&str> = FIELDS.iter().copied().filter(|name| is_empty(field(answer, name))).collect();
+    let lacking: Vec<&str> = FIELDS.iter().copied().filter(|name| says_nothing(field(answer, name))).collect();
     if !lacking.is_empty() {
         return (false, format!("missing or empty: {}", lacking.join(", ")));
     }
@@ -301,9 +303,17 @@ fn expected(name: &str, value: &Value) -> Option<&'static str> {
             "a number of milliseconds from 0 to 3600000",
         ),
         "git_sha" => (text.is_some_and(is_commit), "a commit of 7 to 64 hexadecimal digits"),
+        "container_image_digest" => (text.is_some_and(is_digest), "a digest such as sha256:1a2b…"),
         _ => (text.is_some(), "a text"),
     };
     (!fine).then_some(expected)
+}
+
+/// Whether something stands behind the name of the algorithm, where there is one: hexadecimal digits behind that of SHA-2.
+fn is_digest(text: &str) -> bool {
+    let (algorithm, digits) = text.split_once(':').unwrap_or(("", text));
+    let is_hex = || digits.bytes().all(|b| b.is_ascii_hexdigit());
+    !digits.is_empty() && (!algorithm.starts_with("sha") || is_hex())
 }
 
 /// A value of a document, shown.
@@ -376,29 +386,52 @@ fn check_repo(folder: &mut Folder, file: &str, answer: &Value, repo: Option<&Rep
 /// Whether the version that answered was served then, as far as the samples of `info` show it.
 fn check_served(folder: &mut Folder, file: &str, answer: &Value, source: &Source, info: &Selector) {
     let Some((version, t)) = served_by(answer) else { return };
-    let shown = printable(version);
+    let answered = format!("{} answered at {}", printable(version), rfc3339(t));
+    let list = |versions: &[String]| versions.iter().map(|v| printable(v)).collect::<Vec<String>>().join(", ");
     let served = served_at(source, t, info);
-    let at = rfc3339(t);
-    let (ok, detail) = match served.as_slice() {
-        [] => (None, format!("{info} has no sample in the 5 minutes before {at}")),
-        list => {
-            let list: Vec<String> = list.iter().map(|v| printable(v)).collect();
-            (
-                Some(served.iter().any(|v| v == version)),
-                format!("{shown} answered at {at}; {info} says {}", list.join(", ")),
-            )
-        }
+    let around = if served.is_empty() { served_around(source, t, info) } else { Vec::new() };
+    let (ok, detail) = match (served.as_slice(), around.as_slice()) {
+        ([], []) => (
+            None,
+            format!("{answered}; {info} has no sample in the 5 minutes before, and none on both sides of that time"),
+        ),
+        ([], around) => (
+            around.iter().any(|v| v == version).then_some(true),
+            format!("{answered}; {info} says {} in the scrapes before and after that time", list(around)),
+        ),
+        (served, _) => (Some(served.iter().any(|v| v == version)), format!("{answered}; {info} says {}", list(served))),
     };
     folder.check("model_version_was_served", ok, file, detail);
 }
 
 /// The versions that any replica served at `t`, by its info gauge; ascending.
 fn served_at(source: &Source, t: TimestampMs, info: &Selector) -> Vec<String> {
-    let around = Interval::new(t.saturating_sub(LOOK_BACK_MS), t);
+    let before = Interval::new(t.saturating_sub(LOOK_BACK_MS), t);
+    let loaded = load_all(source, info, before, Reach::Exact);
+    let live = loaded.series.iter().filter(|s| s.samples.iter().next_back().is_some_and(|(_, bits)| is_serving(bits)));
+    versions(live)
+}
+
+/// The versions that a replica served in its last scrape before `t` and in its first one behind it, without a word that it ended
+/// between: what dumps that lie further apart than a server looks back can say. Ascending.
+fn served_around(source: &Source, t: TimestampMs, info: &Selector) -> Vec<String> {
+    let around = Interval::new(t.saturating_sub(AROUND_MS), t.saturating_add(AROUND_MS));
     let loaded = load_all(source, info, around, Reach::Exact);
-    let serving = |bits: u64| !is_stale(bits) && f64::from_bits(bits) != 0.0;
-    let live = loaded.series.iter().filter(|s| s.samples.iter().next_back().is_some_and(|(_, bits)| serving(bits)));
-    let mut versions: Vec<String> = live.map(|s| s.labels.get_text("version")).collect();
+    let on_both_sides = loaded.series.iter().filter(|s| {
+        let next = s.samples.upper_bound(t);
+        let sides = [next.checked_sub(1), Some(next)].map(|at| at.and_then(|at| s.samples.bits.get(at)));
+        sides.into_iter().all(|bits| bits.is_some_and(|bits| is_serving(*bits)))
+    });
+    versions(on_both_sides)
+}
+
+/// Whether an info gauge says that the version is served.
+fn is_serving(bits: u64) -> bool {
+    !is_stale(bits) && f64::from_bits(bits) != 0.0
+}
+
+fn versions<'a>(series: impl Iterator<Item = &'a LoadedSeries>) -> Vec<String> {
+    let mut versions: Vec<String> = series.map(|s| s.labels.get_text("version")).collect();
     versions.sort();
     versions.dedup();
     versions

@@ -121,12 +121,21 @@ pub fn checks(document: &Value, updates: &Value) -> Vec<Check> {
 
 /// Whether a version's `meta.json` says all that it should, and what it leaves out.
 pub fn keys(meta: &Value) -> (bool, String) {
-    let lacking: Vec<&str> = KEYS.iter().copied().filter(|key| is_empty(meta.get(key))).collect();
+    let lacking: Vec<&str> = KEYS.iter().copied().filter(|key| says_nothing(meta.get(key))).collect();
     match lacking.as_slice() {
         [] if !meta["metrics"].is_object() => (false, "its metrics are no object with a number for each".to_owned()),
         [] => (true, format!("all of {}", KEYS.join(", "))),
         some => (false, format!("missing or empty: {}", some.join(", "))),
     }
+}
+
+/// What stands for nothing, in lower case.
+const PLACEHOLDERS: [&str; 11] = ["n/a", "na", "none", "null", "nil", "undefined", "unknown", "todo", "tbd", "-", "?"];
+
+/// Whether there is nothing in a value, or a word that stands for nothing.
+pub fn says_nothing(value: Option<&Value>) -> bool {
+    let word = value.and_then(Value::as_str).unwrap_or_default().trim().to_ascii_lowercase();
+    is_empty(value) || PLACEHOLDERS.contains(&word.as_str())
 }
 
 /// Whether there is nothing in a value.

@@ -411,6 +411,29 @@ fn the_last_scrape_may_be_long_ago() {
     assert!(metrics.is_ok_and(|m| m.contains("recommend_requests_total{status=\"200\"} 59\n")), "{summary}");
 }
 
+/// Dumps that lie further apart than a server looks back left three deliverables pending.
+#[test]
+fn between_two_dumps_the_version_that_both_show_was_served() {
+    for (last, ok) in [("v0.6", Value::Bool(true)), ("v0.7", Value::Null)] {
+        let mut case = Case::full();
+        std::fs::create_dir(case.path("dumps")).unwrap();
+        for (n, version) in ["v0.5", "v0.6", last].iter().enumerate() {
+            // The answers are of 480 and 510 seconds behind the second dump.
+            let t = 1_763_552_400 + 600 * n as i64;
+            let text = format!(
+                "recommend_requests_total{{status=\"200\"}} {n}\nmodel_version_info{{version=\"{version}\"}} 1\n"
+            );
+            std::fs::write(case.path(&format!("dumps/{t}.prom")), text).unwrap();
+        }
+        case.arguments[1] = p(&case.path("dumps"));
+        let (_, summary) = case.with(&["--label", "*:instance=api-0"]).collect();
+        let checks = summary["checks"].as_array().unwrap();
+        let served: Vec<&Value> = checks.iter().filter(|c| c["name"] == "model_version_was_served").collect();
+        assert_eq!(served.len(), 2);
+        assert!(served.iter().all(|c| c["ok"] == ok), "{last}: {served:?}");
+    }
+}
+
 /// A quantile of buckets of which one is lost is no quantile, and what is lost is said where people look first.
 #[test]
 fn what_is_lost_leaves_no_figure() {

@@ -313,6 +313,8 @@ fn every_check_can_fail() {
         (metrics, "service_health_status 1", "service_health_status{ 1", "file_readable", &fails),
         (sample, "\"variant\": \"A\"", "\"variant\": \" \"", "ab_variant", &fails),
         (provenance, "\"latency_ms\": 45", "\"latency_ms\": null", "provenance_fields", &fails),
+        (provenance, "\"snapshot-2025-11-18\"", "\" Unknown\"", "provenance_fields", &fails),
+        (provenance, "sha256:5f70bf18a0", "sha256:latest", "provenance_fields", &fails),
         ("api_samples/trace_sample.json", "7c9e6679", "8c9e6679", "trace_of_the_recommendation", &fails),
         ("api_samples/rollout_status.json", "{", "", "file_readable", &fails),
         // Figures, lists and words that the other files do not bear.
@@ -368,6 +370,8 @@ fn every_check_can_fail() {
         (before, "\"avg_health_status\": 0.", "\"avg_health_status\": 1.", "evidence_contradicts", &fails),
         (updates, "\"total_switches\": ", "\"total_switches\": 1", "evidence_contradicts", &fails),
         (updates, "\"actual_updates\": 6", "\"actual_updates\": 7", "evidence_contradicts", &fails),
+        (updates, "\"switch_count\": 6", "\"switch_count\": 5", "evidence_contradicts", &fails),
+        (updates, "\"end\": \"2025-11-20T21", "\"end\": \"2025-11-21T21", "evidence_contradicts", &fails),
         (updates, "\"version\": \"v0.6\"", "\"version\": \"v0.5\"", "evidence_contradicts", &fails),
         // Captures and the registry are looked at again, whatever the summary says about them.
         (sample, "\"latency_ms\": 45", "\"latency_ms\": -45", "collected_checks", &fails),
