@@ -103,6 +103,9 @@ pub fn parse_time(text: &str) -> Result<(TimestampMs, bool)> {
         return Ok((ms, false));
     }
     let upper = trimmed.replace(' ', "T");
+    if has_long_offset(&upper) {
+        return Err(bad("the offset of a zone is at most 23:59"));
+    }
     if let Ok(ts) = upper.parse::<jiff::Timestamp>() {
         return exact_ms(ts).map(|ms| (ms, false)).ok_or_else(|| bad("it is finer than a millisecond"));
     }
@@ -117,6 +120,13 @@ pub fn parse_time(text: &str) -> Result<(TimestampMs, bool)> {
         }
         Err(_) => Err(bad("neither RFC 3339 nor Unix seconds")),
     }
+}
+
+/// Whether a time ends with an offset of 24 hours or more, as no zone has.
+fn has_long_offset(text: &str) -> bool {
+    let offset = text.rsplit_once(['+', '-']).map(|(_, offset)| offset).filter(|_| text.contains(':'));
+    let hours = offset.filter(|o| o.len() <= 5 && o.is_ascii()).and_then(|o| o.get(..2)?.parse::<u32>().ok());
+    hours.is_some_and(|hours| hours >= 24)
 }
 
 fn exact_ms(ts: jiff::Timestamp) -> Option<i64> {

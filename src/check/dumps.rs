@@ -246,8 +246,12 @@ fn answer(bytes: impl std::io::Read, verdict: &mut FileVerdict) {
             if series == 0 {
                 verdict.push(Finding::note("result", "empty", "none: nothing matched what was asked"));
             }
-            for warning in s.warnings {
-                verdict.push(Finding::note("warnings", warning, "the server may have left something out"));
+            for doubt in s.doubts() {
+                let effect = "what the server left out is in no answer, of whatever time it is";
+                verdict.push(Finding::bad(ErrorKind::Missing, "warnings", "a whole answer", doubt, effect));
+            }
+            for remark in s.remarks() {
+                verdict.push(Finding::note("warnings", remark, "none: it is about the query"));
             }
         }
         Err(fault) => {

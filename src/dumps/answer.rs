@@ -5,6 +5,7 @@ use std::io::Read;
 use super::Answers;
 use super::read::{Bundle, Contents, Context, completed, loss};
 use crate::error::ErrorKind;
+use crate::labels::printable;
 use crate::loss::Loss;
 use crate::scrape::{AnswerSeries, read_answer};
 use crate::time::{Interval, TimestampMs};
@@ -38,15 +39,19 @@ impl Bundle {
                     let detail = format!("the server answered with an error: {why}");
                     contents.losses.push(loss(context.rel, None, ErrorKind::Missing, detail));
                 }
-                let warnings = summary.warnings.iter().map(|w| format!("{}: the server warned: {w}", context.rel));
-                contents.notes.extend(warnings);
+                contents.losses.extend(summary.doubts().map(|doubt| {
+                    let detail = format!("the server warned that its answer may lack something: {}", printable(doubt));
+                    loss(context.rel, None, ErrorKind::Missing, detail)
+                }));
+                let remarks = summary.remarks().map(|w| format!("{}: the server said: {}", context.rel, printable(w)));
+                contents.notes.extend(remarks);
             }
             Err(fault) => {
                 let detail = format!("{fault}; the series before it are used");
                 contents.losses.push(loss(context.rel, None, ErrorKind::Malformed, detail));
             }
         }
-        if is_empty && summary.as_ref().is_ok_and(|s| s.status == "success") {
+        if is_empty && contents.losses.is_empty() && summary.as_ref().is_ok_and(|s| s.status == "success") {
             contents.notes.push(format!("{}: the answer is empty: nothing matched what was asked", context.rel));
             return contents;
         }

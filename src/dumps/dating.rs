@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::manifest::{self, MANIFEST};
 use super::name::{NameTime, time_in};
-use super::{DumpFile, DumpOptions, Found, is_dump_name};
+use super::{DumpFile, DumpOptions, Found, UNDATABLE, is_dump_name, stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::{Label, Labels, printable};
 use crate::loss::{Ledger, Loss, counted_noun};
-use crate::time::{Interval, TimestampMs, parse_time, rfc3339};
+use crate::time::{Interval, TimestampMs, human_duration, parse_time, rfc3339};
 
 /// What tells first when a file was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,9 @@ pub(super) struct Dating<'a> {
 impl<'a> Dating<'a> {
     /// Reads every `manifest.json` among the files.
     pub(super) fn new(found: &[Found], options: &'a DumpOptions) -> Result<Dating<'a>> {
-        let (mut entries, mut passed_over) = (BTreeMap::new(), Vec::new());
+        let (mut entries, mut passed_over) = (BTreeMap::<String, manifest::Entry>::new(), Vec::new());
+        // The user says where times are from, and so that a manifest's are not needed.
+        let is_needed = options.time_from.is_none_or(|rule| rule == TimeRule::Manifest);
         for f in found {
             let (folder, name) = f.rel.rsplit_once('/').unwrap_or(("", &f.rel));
             if name != MANIFEST {
@@ -69,9 +71,19 @@ impl<'a> Dating<'a> {
             }
             let below = |file: String| if folder.is_empty() { file } else { format!("{folder}/{file}") };
             match manifest::read(&f.path) {
-                Ok(read) => entries.extend(read.into_iter().map(|(file, entry)| (below(file), entry))),
-                // The user says where times are from, and so that this one is not needed.
-                Err(e) if options.time_from.is_some_and(|rule| rule != TimeRule::Manifest) => {
+                Ok(read) => {
+                    for (file, entry) in read {
+                        let rel = below(file);
+                        let other = entries.insert(rel.clone(), entry.clone());
+                        let differs = |other: &manifest::Entry| {
+                            other.labels != entry.labels || (is_needed && other.time_ms != entry.time_ms)
+                        };
+                        if let Some(other) = other.filter(differs) {
+                            return Err(two_manifests(f, &rel, &other, &entry));
+                        }
+                    }
+                }
+                Err(e) if !is_needed => {
                     passed_over.push(format!("{}: {}; it is passed over", f.rel, e.message()));
                 }
                 Err(e) => return Err(e),
@@ -89,9 +101,9 @@ impl<'a> Dating<'a> {
                 TimeRule::Manifest => self.entries.get(&found.rel).and_then(|e| e.time_ms),
                 TimeRule::Mtime => Some(modified(&found.path)?),
                 TimeRule::Name => match time_in(found.rel.rsplit('/').next().unwrap_or_default()) {
-                    NameTime::One(ms, _) => Some(ms),
-                    NameTime::Several => {
-                        why = "its name has several times, and no manifest.json names it".to_owned();
+                    NameTime::One(told) => Some(told.t_ms),
+                    NameTime::Unclear(what) => {
+                        why = format!("its name has {what}, and no manifest.json names it");
                         None
                     }
                     NameTime::None => None,
@@ -104,6 +116,27 @@ impl<'a> Dating<'a> {
         Ok(Err(why))
     }
 
+    /// Errs where names tell when dumps of one target were made, with offsets that no change to summer time explains: numbers
+    /// that count files look like some of them.
+    pub(super) fn check_offsets(&self, found: &[Found]) -> Result<()> {
+        let mut first: BTreeMap<String, (i32, &Found)> = BTreeMap::new();
+        for f in found.iter().filter(|f| matches!(self.time_of(f), Ok(Ok((_, TimeRule::Name))))) {
+            let NameTime::One(told) = time_in(f.rel.rsplit('/').next().unwrap_or_default()) else { continue };
+            let offset = told.offset_minutes.unwrap_or(0);
+            let (before, other) = first.entry(stream(&f.rel)).or_insert((offset, f));
+            if (*before - offset).abs() > 60 {
+                let message = format!(
+                    "the times in {} and in {} have offsets that differ by {}, as no zone's do: they may be numbers that count files",
+                    printable(&other.rel),
+                    printable(&f.rel),
+                    human_duration(i64::from((*before - offset).abs()) * 60_000)
+                );
+                return Err(Error::new(ErrorKind::Ambiguous, message).at(&f.path).hint(UNDATABLE));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the user wants a file.
     pub(super) fn includes(&self, rel: &str) -> bool {
         self.options.include.as_ref().is_none_or(|glob| glob.matches(rel))
@@ -112,7 +145,7 @@ impl<'a> Dating<'a> {
     /// The time in the name of something that is no file; `None`, which stands for all times, where nothing tells.
     pub(super) fn time_of_name(&self, rel: &str) -> Option<Interval> {
         match time_in(rel.rsplit('/').next().unwrap_or_default()) {
-            NameTime::One(t, _) => Some(Interval::new(t, t)),
+            NameTime::One(told) => Some(Interval::new(told.t_ms, told.t_ms)),
             _ => None,
         }
     }
@@ -150,6 +183,18 @@ impl<'a> Dating<'a> {
     }
 }
 
+/// Two manifests that name one file, in its folder and above it, and say different things about it.
+fn two_manifests(second: &Found, rel: &str, a: &manifest::Entry, b: &manifest::Entry) -> Error {
+    let time = |entry: &manifest::Entry| entry.time_ms.map_or("no time".to_owned(), rfc3339);
+    let (is, other) = match a.time_ms == b.time_ms {
+        true => ("has labels".to_owned(), "other ones".to_owned()),
+        false => (format!("says {}", time(b)), time(a)),
+    };
+    let message = format!("this manifest {is} for {}, and another one {other}", printable(rel));
+    let hint = "leave out one of the two, or correct it";
+    Error::new(ErrorKind::Ambiguous, message).at(&second.path).hint(hint)
+}
+
 fn modified(path: &Path) -> Result<TimestampMs> {
     let failed = |e: std::io::Error| Error::io(path, "ask when it was written", &e);
     let time = std::fs::metadata(path).and_then(|m| m.modified()).map_err(failed)?;
@@ -164,7 +209,7 @@ pub(super) fn tell_times(files: &[DumpFile], ledger: &mut Ledger) {
     for f in files.iter().filter(|f| f.scrapes > 0) {
         if let (Some(rule), Some(t)) = (f.time_from, f.time_ms) {
             let of = by_rule.entry(rule).or_insert((0, Interval::new(t, t)));
-            *of = (of.0 + 1, of.1.hull(Interval::new(t, t)));
+            *of = (of.0 + 1, of.1.hull(Interval::new(t, f.until_ms.unwrap_or(t).max(t))));
         }
     }
     for (rule, (count, times)) in by_rule {

@@ -25,6 +25,23 @@ pub(super) struct TargetKey {
     pub(super) stream: String,
 }
 
+/// Which file a target's samples came from, by time, for errors.
+#[derive(Default)]
+struct Files(BTreeMap<usize, Vec<(TimestampMs, usize)>>);
+
+impl Files {
+    fn at(&self, target: usize, t_ms: TimestampMs) -> usize {
+        let of = self.0.get(&target).map(Vec::as_slice).unwrap_or_default();
+        of.get(of.partition_point(|(at, _)| *at < t_ms)).map_or(0, |(_, file)| *file)
+    }
+}
+
+/// When a target was scraped as a whole, in strictly increasing time.
+struct Up {
+    target: usize,
+    times: Vec<TimestampMs>,
+}
+
 /// A scrape of one target, its series by their position in [`Join::series`].
 struct Seen {
     file: usize,
@@ -118,19 +135,20 @@ impl Join {
             let count = counted_noun(count, "file", "files");
             self.ledger.notes.push(format!("{count} {} (first: {first})", oddity.words()));
         }
-        let mut up: BTreeMap<Labels, Vec<TimestampMs>> = BTreeMap::new();
-        // Which file a target's samples came from, for errors.
-        let mut places: BTreeMap<usize, Vec<(TimestampMs, usize)>> = BTreeMap::new();
+        let mut up: BTreeMap<Labels, Vec<Up>> = BTreeMap::new();
+        let mut in_pauses = 0;
+        let mut places = Files::default();
         let mut seen = vec![0; self.series.len()];
         let mut next_number = 1;
         for (key, target) in std::mem::take(&mut self.target_ids) {
             let mut scrapes = self.targets.get_mut(target).map(std::mem::take).unwrap_or_default();
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
             mark_cut(&mut scrapes, target, &self.series, rules, &mut self.ledger);
-            places.insert(target, scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
+            places.0.insert(target, scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
             // An empty file may be what a client left that reached nobody.
             let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
             let mut sound: Vec<TimestampMs> = sound.map(|s| s.scrape.t_ms).collect();
+            sound.dedup();
             let count = scrapes.len();
             self.follow(target, &mut seen, next_number, scrapes, rules)?;
             next_number += count + 1;
@@ -141,24 +159,22 @@ impl Join {
                     let next = pauses.get(pauses.partition_point(|pause| pause.end < *t));
                     !next.is_some_and(|pause| pause.contains(*t))
                 });
-                if sound.len() < all {
-                    let scrapes = counted_noun(all - sound.len(), "scrape", "scrapes");
-                    self.ledger.notes.push(format!("--assume-up adds no `up` at {scrapes} without counters of a process that did not start anew: that they come back is no birth"));
+                in_pauses += all - sound.len();
+                if !sound.is_empty() {
+                    up.entry(with_name(b"up", &key.labels)).or_default().push(Up { target, times: sound });
                 }
-                up.entry(with_name(b"up", &key.labels)).or_default().extend(sound);
             }
         }
-        self.add_up(up);
+        if in_pauses > 0 {
+            let scrapes = counted_noun(in_pauses, "scrape", "scrapes");
+            self.ledger.notes.push(format!("--assume-up adds no `up` at {scrapes} without counters of a process that did not start anew: that they come back is no birth"));
+        }
         for s in &mut self.series {
             if let Some([(a, first), (b, second)]) = s.overlap() {
-                let file = |target: usize, t: TimestampMs| {
-                    let of = places.get(&target)?;
-                    of.get(of.partition_point(|(at, _)| *at < t)).map(|(_, file)| *file)
-                };
-                let files = (file(a, first).unwrap_or_default(), file(b, second).unwrap_or_default());
-                return Err(twice(&s.labels, files, rules, None));
+                return Err(twice(&s.labels, (places.at(a, first), places.at(b, second)), rules, None));
             }
         }
+        self.add_up(up, &places, rules)?;
         let finished: Vec<(DumpSeries, Ledger)> = self.series.into_par_iter().map(Building::finish).collect();
         let mut series = Vec::with_capacity(finished.len());
         for (s, ledger) in finished {
@@ -228,22 +244,31 @@ impl Join {
         Ok(())
     }
 
-    /// Adds `up` = 1 for every scrape that was whole, unless the dumps say how the target was.
-    fn add_up(&mut self, up: BTreeMap<Labels, Vec<TimestampMs>>) {
-        for (labels, mut times) in up {
-            if times.is_empty() {
-                continue;
-            }
+    /// Adds `up` = 1 for every scrape that was whole, unless the dumps say how the target was. Errs where that of several targets
+    /// would be one series: one of them would hide that the other was not scraped.
+    fn add_up(&mut self, up: BTreeMap<Labels, Vec<Up>>, places: &Files, rules: &Rules<'_>) -> Result<()> {
+        for (labels, mut of) in up {
             if self.by_labels.contains_key(&labels) {
                 self.ledger.notes.push(format!("{labels} is in the dumps, so --assume-up adds nothing to it"));
                 continue;
             }
-            times.sort_unstable();
-            times.dedup();
+            of.sort_by_key(|one| one.times.first().copied());
+            if let Some([a, b]) = of.array_windows().find(|[a, b]| a.times.last() >= b.times.first()) {
+                let [a, b] = [a, b].map(|up| up.times.first().map_or(0, |t| places.at(up.target, *t)));
+                let [first, second] = [a, b].map(|file| rules.files.get(file).map_or("", String::as_str));
+                let message = format!(
+                    "--assume-up would add {labels} for {} and for {}, whose files cover the same time, as if they were of one target",
+                    printable(first),
+                    printable(second)
+                );
+                return Err(Error::new(ErrorKind::Ambiguous, message).at(Path::new(second)).hint(COLLISION));
+            }
             let mut up = Building::new(labels);
-            times.into_iter().for_each(|t_ms| up.timed.push(t_ms, 1f64.to_bits(), 0));
+            let times = of.into_iter().flat_map(|one| one.times);
+            times.for_each(|t_ms| up.timed.push(t_ms, 1f64.to_bits(), 0));
             self.series.push(up);
         }
+        Ok(())
     }
 }
 
@@ -278,8 +303,11 @@ fn pauses(target: usize, series: &[Building]) -> Vec<Interval> {
         let samples = s.scraped(target).unwrap_or_default();
         for gone in &run.stale {
             let Some(back) = samples.ts.get(samples.upper_bound(*gone)).copied() else { continue };
-            let is_lower = value(&samples, *gone).zip(value(&samples, back)).is_none_or(|(a, b)| b < a);
-            if !is_lower && is_same_process(*gone, back) {
+            let Some(last) = samples.upper_bound(*gone).checked_sub(1).and_then(|at| samples.ts.get(at)) else {
+                continue;
+            };
+            let is_lower = value(&samples, *last).zip(value(&samples, back)).is_none_or(|(a, b)| b < a);
+            if !is_lower && is_same_process(*last, back) {
                 out.push(Interval::new(*gone, back - 1));
             }
         }

@@ -58,12 +58,20 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Entry>> {
     Ok(entries)
 }
 
+/// Numbers from here on are milliseconds: as seconds they would be of the year 5138 or later.
+const LEAST_MS: u64 = 100_000_000_000;
+
+/// Milliseconds with finer digits, which are cut, as Python's `time.time() * 1000` has them.
+fn whole_milliseconds(n: &serde_json::Number) -> Option<i64> {
+    n.as_f64().filter(|ms| (LEAST_MS as f64..9e15).contains(&ms.abs())).map(|ms| ms.floor() as i64)
+}
+
 /// RFC 3339 or Unix seconds as text; Unix seconds as a number, or milliseconds where it is too large for seconds.
 fn time_of(value: &Value) -> Result<TimestampMs, String> {
     let parsed = match value {
         Value::String(text) => parse_time(text).map(|(ms, _)| ms),
-        Value::Number(n) => match n.as_i64() {
-            Some(ms) if ms.unsigned_abs() >= 100_000_000_000 => Ok(ms),
+        Value::Number(n) => match n.as_i64().or_else(|| whole_milliseconds(n)) {
+            Some(ms) if ms.unsigned_abs() >= LEAST_MS => Ok(ms),
             _ => parse_time(&n.to_string()).map(|(ms, _)| ms),
         },
         other => return Err(format!("{other} is no time")),
@@ -83,6 +91,7 @@ mod tests {
             ("1763553600", Some(1_763_553_600_000)),
             ("1763553600.25", Some(1_763_553_600_250)),
             ("1763553600250", Some(1_763_553_600_250)),
+            ("1763553600250.75", Some(1_763_553_600_250)),
             ("true", None),
             ("\"noon\"", None),
         ] {

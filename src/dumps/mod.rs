@@ -57,6 +57,9 @@ const BUNDLE_FILES: usize = 64;
 /// Bytes of files in one bundle, as they lie there, unless one file alone has more.
 const BUNDLE_BYTES: u64 = 16 << 20;
 
+/// What tells the times of scrapes in one file.
+const SCRAPE_LINES: &str = "lines `# scrape`";
+
 const UNDATABLE: &str = "say when with a time in the file's name, a manifest.json beside the files, a line `# scrape <time>`, --time-from mtime, or --time-from and one time for all; --include GLOB leaves out what is no dump";
 
 /// What the samples in saved answers are.
@@ -151,8 +154,10 @@ pub struct DumpFile {
     pub bytes: u64,
     /// Its form in words.
     pub form: &'static str,
-    /// When it was made, where that is known.
+    /// When it was made, or its first scrape, where all have times of their own. `None` where its samples have.
     pub time_ms: Option<TimestampMs>,
+    /// The time of its last scrape.
+    pub until_ms: Option<TimestampMs>,
     /// Which rule told.
     pub time_from: Option<&'static str>,
     /// The labels that it was given.
@@ -263,6 +268,7 @@ impl Dumps {
         let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
         let (candidates, left_out): (Vec<Found>, Vec<Found>) =
             found.into_iter().filter(|f| !is_manifest(f)).partition(include);
+        dating.check_offsets(&candidates)?;
         let left_out = match left_out.len() {
             0 => None,
             n => Some(format!("--include left out {}", counted_noun(n, "file", "files"))),
@@ -486,12 +492,19 @@ fn read_file(
         // It may end at the end of a line.
         contents.scrapes.last_mut().into_iter().for_each(|last| last.whole = false);
     }
+    let times = || contents.scrapes.iter().map(|s| s.t_ms);
+    let (time_ms, time_from) = match contents.separated {
+        _ if contents.scrapes.is_empty() => (None, None),
+        separated if separated == contents.scrapes.len() => (times().min(), Some(SCRAPE_LINES)),
+        _ => (time.ok(), time_from),
+    };
     let file = DumpFile {
         path: found.path.clone(),
         rel: found.rel.clone(),
         bytes: found.bytes,
         form,
-        time_ms: time.ok(),
+        time_ms,
+        until_ms: times().max(),
         time_from,
         labels: target.labels,
         scrapes: contents.scrapes.len() as u64,
@@ -542,9 +555,9 @@ fn stream(rel: &str) -> String {
     let (folder, name) = rel.rsplit_once('/').unwrap_or(("", rel));
     let plain = unpacked_name(name);
     let rest = match time_in(plain) {
-        NameTime::One(_, range) => {
-            let behind = plain.get(range.end..).unwrap_or_default();
-            format!("{}*{behind}", plain.get(..range.start).unwrap_or_default())
+        NameTime::One(told) => {
+            let behind = plain.get(told.range.end..).unwrap_or_default();
+            format!("{}*{behind}", plain.get(..told.range.start).unwrap_or_default())
         }
         _ => plain.rsplit_once('.').map_or_else(|| "*".to_owned(), |(_, ending)| format!("*.{ending}")),
     };

@@ -7,13 +7,32 @@ use crate::time::{TimestampMs, parse_time};
 /// What a file name says about when the file was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NameTime {
-    /// One time, in milliseconds, and where it stands.
-    One(TimestampMs, Range<usize>),
-    /// Several that differ.
-    Several,
+    /// One time.
+    One(Told),
+    /// Something that may mean several times, in words.
+    Unclear(&'static str),
     /// None.
     None,
 }
+
+/// A time in a file name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    /// In milliseconds.
+    pub(super) t_ms: TimestampMs,
+    /// Where it stands in the name.
+    pub(super) range: Range<usize>,
+    /// The offset of the zone that stands behind it, in minutes east of UTC.
+    pub(super) offset_minutes: Option<i32>,
+}
+
+/// Zones are no further from UTC.
+const MOST_OFFSET_HOURS: i32 = 14;
+/// Zones in letters, of which several mean different offsets in different countries.
+const ZONES: [&str; 29] = [
+    "ACDT", "ACST", "AEDT", "AEST", "AKDT", "AKST", "AST", "AWST", "BST", "CDT", "CEST", "CET", "CST", "EDT", "EEST",
+    "EET", "EST", "HKT", "HST", "IST", "JST", "KST", "MDT", "MESZ", "MEZ", "MSK", "MST", "PDT", "PST",
+];
 
 /// The time in a file name, which may stand anywhere in it.
 ///
@@ -21,22 +40,46 @@ pub(super) enum NameTime {
 /// with a zone or in UTC, and Unix seconds (ten digits) or milliseconds (thirteen). A date alone is no time.
 pub(super) fn time_in(name: &str) -> NameTime {
     let bytes = name.as_bytes();
-    let mut found: Option<(TimestampMs, Range<usize>)> = None;
+    let mut found: Option<Told> = None;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let begins = byte.is_ascii_digit() && !at.checked_sub(1).is_some_and(|before| is_digit(bytes, before));
-        let time = if begins { civil(bytes, at).or_else(|| unix(bytes, at)) } else { None };
-        match (time, &found) {
-            (Some((ms, end)), None) => {
-                found = Some((ms, at..end));
-                at = end;
-            }
-            (Some((ms, _)), Some((first, _))) if ms != *first => return NameTime::Several,
-            (Some((_, end)), Some(_)) => at = end,
-            (None, _) => at += 1,
+        let civil = if begins { civil(bytes, at) } else { None };
+        if let Some(why) = civil.as_ref().and_then(|told| unclear(bytes, told.range.end)) {
+            return NameTime::Unclear(why);
         }
+        let Some(told) = civil.or_else(|| if begins { unix(bytes, at) } else { None }) else {
+            at += 1;
+            continue;
+        };
+        at = told.range.end;
+        if found.as_ref().is_some_and(|first| first.t_ms != told.t_ms) {
+            return NameTime::Unclear("several times");
+        }
+        found = found.or(Some(told));
     }
-    found.map_or(NameTime::None, |(ms, range)| NameTime::One(ms, range))
+    found.map_or(NameTime::None, NameTime::One)
+}
+
+/// Why what stands behind a time of day may change it.
+fn unclear(bytes: &[u8], end: usize) -> Option<&'static str> {
+    let behind = bytes.get(end..).unwrap_or_default();
+    let digits = |from: usize| behind.get(from..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).count();
+    if matches!(behind.first(), Some(b'+' | b'-'))
+        && (digits(1) == 4 || (digits(1) == 2 && behind.get(3) == Some(&b':')))
+    {
+        return Some("a time and behind it a number that is no offset of a zone");
+    }
+    let separators = usize::from(matches!(behind.first(), Some(b' ' | b'_' | b'-')));
+    let rest = behind.get(separators..).unwrap_or_default();
+    let word = rest.get(..rest.iter().take_while(|b| b.is_ascii_alphabetic()).count()).unwrap_or_default();
+    let word = std::str::from_utf8(word).unwrap_or_default();
+    if ["AM", "PM"].contains(&word.to_ascii_uppercase().as_str()) {
+        return Some("a time of AM or PM, which is not read");
+    }
+    let seems_a_zone = separators == 0 && (3..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase());
+    let is_utc = ["UTC", "GMT"].contains(&word);
+    (ZONES.contains(&word) || (seems_a_zone && !is_utc)).then_some("a time with a zone in letters, which is not read")
 }
 
 fn is_digit(bytes: &[u8], at: usize) -> bool {
@@ -87,7 +130,7 @@ impl<'a> Steps<'a> {
 }
 
 /// A date and a time of day, and where they end.
-fn civil(bytes: &[u8], from: usize) -> Option<(TimestampMs, usize)> {
+fn civil(bytes: &[u8], from: usize) -> Option<Told> {
     let mut s = Steps { bytes, at: from };
     let year = s.digits(4)?;
     let date_separator = s.one_of(b"-_.");
@@ -110,43 +153,52 @@ fn civil(bytes: &[u8], from: usize) -> Option<(TimestampMs, usize)> {
     if is_digit(bytes, s.at) {
         return None;
     }
-    let zone = zone(&mut s);
-    let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}{fraction}{zone}");
-    parse_time(&text).ok().map(|(ms, _)| (ms, s.at))
+    let offset_minutes = zone(&mut s);
+    let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}{fraction}Z");
+    let t_ms = parse_time(&text).ok()?.0 - i64::from(offset_minutes.unwrap_or(0)) * 60_000;
+    Some(Told { t_ms, range: from..s.at, offset_minutes })
 }
 
-/// `Z`, or an offset; UTC without one. A minus with two digits alone is a counter, not an offset.
-fn zone(s: &mut Steps<'_>) -> String {
+/// The offset of a zone in minutes; UTC with `Z`, or without one. A minus with two digits alone is a counter, not an offset.
+fn zone(s: &mut Steps<'_>) -> Option<i32> {
     if s.one_of(b"Zz").is_some() {
-        return "Z".to_owned();
+        return None;
     }
     let before = s.at;
-    if let Some(sign) = s.one_of(b"+-")
-        && let Some(hours) = s.digits(2)
-    {
-        let separator = s.one_of(b":");
-        match s.digits(2) {
-            Some(minutes) if !is_digit(s.bytes, s.at) => return format!("{}{hours}:{minutes}", char::from(sign)),
-            None if sign == b'+' && separator.is_none() => return format!("+{hours}:00"),
-            _ => {}
-        }
+    let offset = offset(s);
+    if offset.is_none() {
+        s.at = before;
     }
-    s.at = before;
-    "Z".to_owned()
+    offset
+}
+
+fn offset(s: &mut Steps<'_>) -> Option<i32> {
+    let sign = s.one_of(b"+-")?;
+    let hours: i32 = s.digits(2)?.parse().ok()?;
+    let separator = s.one_of(b":");
+    let minutes: i32 = match s.digits(2) {
+        Some(minutes) if !is_digit(s.bytes, s.at) => minutes.parse().ok()?,
+        None if sign == b'+' && separator.is_none() => 0,
+        _ => return None,
+    };
+    let minutes =
+        Some(hours * 60 + minutes).filter(|all| minutes < 60 && all % 15 == 0 && *all <= MOST_OFFSET_HOURS * 60)?;
+    Some(if sign == b'-' { -minutes } else { minutes })
 }
 
 /// Unix seconds, perhaps with decimals, or milliseconds.
-fn unix(bytes: &[u8], from: usize) -> Option<(TimestampMs, usize)> {
+fn unix(bytes: &[u8], from: usize) -> Option<Told> {
     let mut s = Steps { bytes, at: from };
     let digits = s.run();
-    match digits.len() {
+    let t_ms = match digits.len() {
         10 => {
             let fraction = s.fraction();
-            parse_time(&format!("{digits}{fraction}")).ok().map(|(ms, _)| (ms, s.at))
+            parse_time(&format!("{digits}{fraction}")).ok()?.0
         }
-        13 => digits.parse().ok().map(|ms| (ms, s.at)),
-        _ => None,
-    }
+        13 => digits.parse().ok()?,
+        _ => return None,
+    };
+    Some(Told { t_ms, range: from..s.at, offset_minutes: None })
 }
 
 #[cfg(test)]
@@ -169,6 +221,12 @@ mod tests {
             ("2025-11-19T13-00-00+01.prom", NOON),
             ("2025-11-19T07-00-00-0500.prom", NOON),
             ("2025-11-19T12-00-00-01.prom", NOON),
+            ("2025-11-19T12-00-00-001.prom", NOON),
+            ("2025-11-19T17-45-00+0545.prom", NOON),
+            ("2025-11-19T12-00-00_UTC.prom", NOON),
+            ("20251119T120000UTC.prom", NOON),
+            ("20251119T120000api.prom", NOON),
+            ("20251119T120000_prod.prom", NOON),
             ("20251119T120000Z.prom", NOON),
             ("20251119T120000.496Z.prom", NOON + 496),
             ("20251119T120000,5Z", NOON + 500),
@@ -181,7 +239,7 @@ mod tests {
             ("api-1763553600.250.prom", NOON + 250),
             ("metrics.1763553600250.prom", NOON + 250),
         ] {
-            assert!(matches!(time_in(name), NameTime::One(found, _) if found == ms), "{name}: {:?}", time_in(name));
+            assert!(matches!(time_in(name), NameTime::One(told) if told.t_ms == ms), "{name}: {:?}", time_in(name));
         }
     }
 
@@ -192,8 +250,27 @@ mod tests {
         {
             assert_eq!(time_in(name), NameTime::None, "{name}");
         }
-        assert_eq!(time_in("1763553600-1763553615.prom"), NameTime::Several);
-        assert!(matches!(time_in("1763553600_20251119T120000Z.prom"), NameTime::One(NOON, _)));
-        assert_eq!(time_in("a-20251119T120000Z-b.om"), NameTime::One(NOON, 2..18));
+        assert_eq!(time_in("1763553600-1763553615.prom"), NameTime::Unclear("several times"));
+        assert!(matches!(time_in("1763553600_20251119T120000Z.prom"), NameTime::One(Told { t_ms: NOON, .. })));
+        let told = Told { t_ms: NOON, range: 2..18, offset_minutes: None };
+        assert_eq!(time_in("a-20251119T120000Z-b.om"), NameTime::One(told));
+    }
+
+    /// A number that counts files was taken for the offset of a zone, and every file had one of its own.
+    #[test]
+    fn what_may_change_a_time_makes_it_unclear() {
+        for name in [
+            "20251119T120000-0001.prom",
+            "20251119T120000-0060.prom",
+            "20251119T120000+2500.prom",
+            "2025-11-19T12:00:00+25:00.prom",
+            "2025-11-19T12:00:00CET.prom",
+            "2025-11-19T12-00-00_EST.prom",
+            "2025-11-19T12:00:00 MEZ.prom",
+            "2025-11-19_01-00-00PM.prom",
+            "2025-11-19_01-00-00 pm.prom",
+        ] {
+            assert!(matches!(time_in(name), NameTime::Unclear(_)), "{name}: {:?}", time_in(name));
+        }
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Contents {
     pub(super) oddities: Vec<Oddity>,
     /// Float samples.
     pub(super) samples: u64,
+    /// How many of the scrapes have the time of a line `# scrape`.
+    pub(super) separated: usize,
     /// Whether its samples are what a server evaluated, each repeated for up to 5 minutes.
     pub(super) evaluated: bool,
 }
@@ -273,6 +275,8 @@ struct Exposition {
     described: bool,
     /// Whether its own time is known.
     dated: bool,
+    /// Whether a line `# scrape` told it.
+    separated: bool,
 }
 
 impl<'a> TextReader<'a> {
@@ -473,6 +477,7 @@ impl<'a> TextReader<'a> {
                 timed: false,
                 described: false,
                 dated: time.is_some(),
+                separated,
             }
         })
     }
@@ -492,6 +497,7 @@ impl<'a> TextReader<'a> {
             let series = self.bundle.series.get_mut(*id as usize);
             series.into_iter().for_each(|s| s.push(self.contents.target, open.t_ms, *bits, start.unwrap_or(0)));
         }
+        self.contents.separated += usize::from(open.separated);
         self.contents.scrapes.push(Scrape {
             t_ms: open.t_ms,
             closed: open.closed || open.ids.is_empty() && !open.described,

@@ -35,8 +35,10 @@ pub struct AnswerSummary {
     pub result_type: String,
     /// Why the server refused, with `status` `error`: the kind of the error, and what it says.
     pub error: Option<String>,
-    /// What the server wants to be known: `warnings` and `infos`. A partial answer says so here.
+    /// `warnings`: what may make the answer another one than was asked for. A partial answer says so here.
     pub warnings: Vec<String>,
+    /// `infos`: what else the server wants to be known.
+    pub infos: Vec<String>,
 }
 
 /// Why an answer could not be read to its end; series before that place were handed over whole.
@@ -48,6 +50,20 @@ pub struct AnswerFault {
     pub column: u64,
     /// What was expected and found.
     pub message: String,
+}
+
+impl AnswerSummary {
+    /// Warnings that are not about the query itself, as those of the engine are (`util/annotations` upstream): the data behind the
+    /// answer may not have been whole.
+    pub fn doubts(&self) -> impl Iterator<Item = &str> {
+        self.warnings.iter().map(String::as_str).filter(|w| !w.starts_with("PromQL"))
+    }
+
+    /// All other warnings, and what else the server wants to be known.
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
+        let of_the_engine = self.warnings.iter().filter(|w| w.starts_with("PromQL"));
+        of_the_engine.chain(&self.infos).map(String::as_str)
+    }
 }
 
 impl fmt::Display for AnswerFault {
@@ -109,7 +125,8 @@ impl<'de, F: FnMut(AnswerSeries)> Visitor<'de> for Answer<'_, F> {
                         (Some(text), false) => format!("{said}: {text}"),
                     });
                 }
-                "warnings" | "infos" => self.summary.warnings.extend(map.next_value::<Vec<String>>()?),
+                "warnings" => self.summary.warnings.extend(map.next_value::<Vec<String>>()?),
+                "infos" => self.summary.infos.extend(map.next_value::<Vec<String>>()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -229,7 +246,10 @@ mod tests {
         assert_eq!((all[1].samples.len(), all[1].histograms_ms.as_slice()), (0, &[1500][..]));
         let summary = summary.unwrap_or_default();
         assert_eq!((summary.status.as_str(), summary.result_type.as_str()), ("success", "matrix"));
-        assert_eq!(summary.warnings, ["partial", "i"]);
+        assert_eq!(
+            (summary.warnings.as_slice(), summary.infos.as_slice()),
+            (&["partial".to_owned()][..], &["i".to_owned()][..])
+        );
 
         let (all, _) = read(r#"{"data":{"result":[{"metric":{},"value":[-1,"+Inf"]}]},"status":"success"}"#);
         assert_eq!((all[0].samples.ts[0], all[0].samples.bits[0]), (-1000, f64::INFINITY.to_bits()));

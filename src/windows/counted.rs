@@ -162,6 +162,8 @@ impl Counter {
             ..Counter::default()
         };
         let mut stale_since: Option<TimestampMs> = None;
+        // NaN counts nothing, and where it stands behind the last countable sample the series was there.
+        let mut nans: Vec<TimestampMs> = Vec::new();
         for (t, bits) in series.samples.iter() {
             if is_stale(bits) {
                 stale_since.get_or_insert(t);
@@ -169,6 +171,7 @@ impl Counter {
             }
             if !is_countable(bits) {
                 stale_since = None;
+                nans.push(t);
                 continue;
             }
             let v = f64::from_bits(bits);
@@ -180,12 +183,18 @@ impl Counter {
                     let child = created.and_then(|list| started_between(before, t, |at| newest(list, at)));
                     // What was lost or deleted was not absent.
                     let whole = !holes().any(|h| h.overlaps(&Interval::new(before, t)));
-                    let scraped_from = |from| whole && target.is_some_and(|x| x.scraped_in(from, t));
+                    let scraped_from = |from, to| whole && target.is_some_and(|x| x.scraped_in(from, to));
+                    let was_absent = || {
+                        let there = [before].into_iter().chain(nans.iter().copied());
+                        let next = nans.iter().copied().chain([t]);
+                        there.zip(next).any(|(from, to)| scraped_from(from.saturating_add(1), to))
+                    };
                     match (process.max(child), stale_since) {
                         (Some(start), _) => Some(Restart::Started(start)),
-                        (None, Some(marker)) => scraped_from(marker).then_some(Restart::Returned),
-                        (None, None) => (scraped_from(before.saturating_add(1)) && !proofs.source_has_stale_markers())
-                            .then_some(Restart::Returned),
+                        (None, Some(marker)) => scraped_from(marker, t).then_some(Restart::Returned),
+                        (None, None) => {
+                            (was_absent() && !proofs.source_has_stale_markers()).then_some(Restart::Returned)
+                        }
                     }
                 };
                 if let Some(r) = restart {
@@ -198,10 +207,11 @@ impl Counter {
                     start.into_iter().chain(child).fold(None, |m: Option<f64>, s| Some(m.map_or(s, |m| m.max(s))));
                 let inside = newest_start.filter(|s| *s > span.start as f64);
                 // Behind a hole only scrapes between it and the sample show that the series was not there.
-                let hole_end = holes().filter(|h| h.start < t).map(|h| h.end).max();
+                let begins = nans.first().copied().unwrap_or(t);
+                let hole_end = holes().filter(|h| h.start < begins).map(|h| h.end).max();
                 let scraped_before = |x: &Target| match hole_end {
-                    None => x.first_up_ms.is_some_and(|up| up < t),
-                    Some(end) => end < t && x.scraped_in(end.saturating_add(1), t),
+                    None => x.first_up_ms.is_some_and(|up| up < begins),
+                    Some(end) => end < begins && x.scraped_in(end.saturating_add(1), begins),
                 };
                 c.birth = match inside {
                     Some(s) => Birth::Started(s as i64),
@@ -210,6 +220,7 @@ impl Counter {
                 };
             }
             stale_since = None;
+            nans.clear();
             c.ts.push(t);
             c.values.push(v);
         }

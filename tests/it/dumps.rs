@@ -1335,3 +1335,137 @@ fn a_damaged_file_in_a_folder_of_nothing_else_is_named() {
         assert!(said.contains("\n  metrics.txt.gz: its compression is cut or damaged"), "{said}");
     }
 }
+
+/// Two folders of different targets without labels: the scrapes of one hid that the other was gone, and 45 % of the window that
+/// nobody had seen counted as seen.
+#[test]
+fn up_of_two_targets_with_equal_labels_is_refused() {
+    let mut files = Vec::new();
+    for i in 0..20 {
+        let t = 1_763_553_600 + 30 * i;
+        if !(5..15).contains(&i) {
+            files.push((format!("api/{t}.prom"), format!("recommend_requests_total{{status=\"200\"}} {i}\n")));
+        }
+        files.push((format!("node/{t}.prom"), format!("node_cpu_seconds_total {i}\n")));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let dir = folder(&files);
+    let error = refusal(dir.path(), DumpOptions { assume_up: true, ..DumpOptions::default() });
+    assert!(error.contains("--assume-up would add up for api/1763553600.prom and for node/1763553600.prom"), "{error}");
+    open(dir.path());
+    let told = answer("availability", dir.path(), &["--assume-up", "--label-from-path", "(?P<instance>[^/]+)/"]);
+    assert!(told["coverage"]["ratio"].as_f64().is_some_and(|ratio| ratio < 0.6), "{}", told["coverage"]);
+    // One target whose files lie in a folder for each day.
+    let days = folder(&[("18/1763553600.prom", "a 1\n"), ("19/1763553660.prom", "a 2\n")]);
+    let up = DumpOptions { assume_up: true, ..DumpOptions::default() };
+    assert_eq!(told_of(days.path(), up), ["a 0:1 60:2", "up 0:1 60:1"]);
+}
+
+fn told_of(path: &Path, dumps: DumpOptions) -> Vec<String> {
+    told(&Source::open(path, &options(dumps)).unwrap())
+}
+
+/// A process that began anew while a counter was gone was taken for one that had not, and its scrapes lost their `up`.
+#[test]
+fn a_counter_that_is_gone_over_a_restart_takes_no_scrape_away() {
+    let dump = |start: i64, requests: i64, errors: Option<i64>| {
+        let errors = errors.map_or(String::new(), |n| format!("# TYPE e_total counter\ne_total {n}\n"));
+        format!(
+            "process_start_time_seconds {start}\n# TYPE r_total counter\nr_total {requests}\n{errors}# TYPE z gauge\nz 1\n"
+        )
+    };
+    let dir = folder(&[
+        ("1763553600.prom", &dump(1, 10, Some(1))),
+        ("1763553660.prom", &dump(2, 1, None)),
+        ("1763553720.prom", &dump(2, 2, None)),
+        ("1763553780.prom", &dump(2, 3, Some(1))),
+    ]);
+    let up = DumpOptions { assume_up: true, ..DumpOptions::default() };
+    let source = Source::open(dir.path(), &options(up.clone())).unwrap();
+    assert!(told(&source).contains(&"up 0:1 60:1 120:1 180:1".to_owned()), "{:?}", told(&source));
+    // In one process it pauses, and the note counts the scrapes of all targets.
+    let mut files = Vec::new();
+    for target in ["a", "b"] {
+        for (i, errors) in [Some(1), None, None, Some(1)].into_iter().enumerate() {
+            files.push((format!("{target}/{}.prom", 1_763_553_600 + 60 * i), dump(1, i as i64, errors)));
+        }
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let dir = folder(&files);
+    let mut labels = LabelRules::default();
+    labels.add_from_path("^(?P<instance>.)/").unwrap();
+    let source = Source::open(dir.path(), &options(DumpOptions { labels, ..up })).unwrap();
+    assert!(notes(&source).contains("--assume-up adds no `up` at 4 scrapes"), "{}", notes(&source));
+}
+
+/// Numbers that count files were offsets of zones, a different one for every file.
+#[test]
+fn offsets_in_names_are_those_of_a_zone() {
+    let named = |names: [&str; 3]| folder(&names.map(|name| (name, "a 1\n")));
+    let counted = named(["20251119T120000-0001.prom", "20251119T120030-0002.prom", "20251119T120100-0003.prom"]);
+    let error = refusal(counted.path(), DumpOptions::default());
+    assert!(error.contains("a number that is no offset of a zone") && error.contains("--time-from"), "{error}");
+    let hundreds = named(["20251119T120000-0100.prom", "20251119T120030-0200.prom", "20251119T120100-0300.prom"]);
+    let error = refusal(hundreds.path(), DumpOptions::default());
+    assert!(error.contains("have offsets that differ by 2h"), "{error}");
+    let summer = named(["20251026T013000+0200.prom", "20251026T013000+0100.prom", "20251026T023000+0100.prom"]);
+    open(summer.path());
+    let letters = named(["20251119T120000CET.prom", "20251119T120030CET.prom", "20251119T120100CET.prom"]);
+    assert!(refusal(letters.path(), DumpOptions::default()).contains("a zone in letters"));
+}
+
+/// A server that says that its answer may not be whole was graded as if it were.
+#[test]
+fn an_answer_that_may_lack_something_is_a_loss() {
+    let with = |more: &str| {
+        let text = matrix(&[("\"status\":\"200\"", 1.0), ("\"status\":\"500\"", 0.0)]);
+        folder(&[("answer.json", &text.replacen('{', &format!("{{{more},"), 1))])
+    };
+    let partial = with("\"warnings\":[\"results truncated due to limit\"]");
+    assert!(losses(&open(partial.path()))[0].contains("may lack something: results truncated"));
+    assert_eq!(status(&run(&["check", &p(partial.path())])), 1);
+    let about =
+        "\"warnings\":[\"PromQL warning: bucket label\"],\"infos\":[\"PromQL info: metric might not be a counter\"]";
+    let annotated = with(about);
+    let source = open(annotated.path());
+    assert!(
+        losses(&source).is_empty() && notes(&source).contains("the server said: PromQL info"),
+        "{}",
+        notes(&source)
+    );
+    assert_eq!(status(&run(&["check", &p(annotated.path())])), 0);
+}
+
+/// Notes and `inspect` named the rule of the file where lines `# scrape` had told the times.
+#[test]
+fn the_rule_that_told_is_the_one_that_is_named() {
+    let dir = folder(&[(
+        "20251119T120000Z.prom",
+        "# scrape 2025-11-19T13:00:30Z\nx 1\n# scrape 2025-11-19T13:01:30Z\nx 2\n",
+    )]);
+    let source = open(dir.path());
+    let note = "the times of 1 file are from lines `# scrape`: 2025-11-19T13:00:30Z to 2025-11-19T13:01:30Z";
+    assert!(notes(&source).contains(note), "{}", notes(&source));
+    let file = &source.dumps[0].dumps.files[0];
+    assert_eq!((file.time_ms, file.time_from), (Some(T0 + 3_630_000), Some("lines `# scrape`")));
+    let timed = folder(&[("20251119T120000Z.prom", "x 1 1763553600000\n")]);
+    assert_eq!(open(timed.path()).dumps[0].dumps.files[0].time_from, None);
+}
+
+/// Of two manifests the farther one won without a word.
+#[test]
+fn manifests_that_contradict_each_other_are_refused() {
+    let entry = |file: &str, time: u64| format!("[{{\"file\": \"{file}\", \"time\": {time}}}]");
+    let two = |near: u64, far: u64| {
+        folder(&[
+            ("c/x.prom", "a 1\n"),
+            ("c/manifest.json", &entry("x.prom", near)),
+            ("manifest.json", &entry("c/x.prom", far)),
+        ])
+    };
+    let error = refusal(two(1_763_553_600, 1_763_557_230).path(), DumpOptions::default());
+    assert!(error.contains("says 2025-11-19T13:00:30Z for c/x.prom, and another one 2025-11-19T12:00:00Z"), "{error}");
+    assert_eq!(told(&open(two(1_763_553_600, 1_763_553_600).path())), ["a 0:1"]);
+    let fixed = DumpOptions { time_from: Some(TimeRule::Fixed(T0)), ..DumpOptions::default() };
+    assert_eq!(told_of(two(1_763_553_600, 1_763_557_230).path(), fixed), ["a 0:1"]);
+}

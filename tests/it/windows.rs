@@ -180,6 +180,13 @@ fn a_child_that_vanished_from_a_scrape_starts_anew() {
     assert_eq!(counted(&[(REQUESTS, OK, gone(true)), away], 10, 59), 29.0 + 11.0 + 9.0);
     // No marker anywhere in the source: the scrapes alone are proof.
     assert_eq!(counted(&[(REQUESTS, OK, gone(false)), up(0..100)], 10, 59), 29.0 + 50.0 + 9.0);
+    // NaN counts nothing, and is no absence; the scrapes around it may be one.
+    let nan = |at: i64| every(0..100, |i| if i == at { f64::NAN } else { 1000.0 });
+    assert_eq!(counted(&[(REQUESTS, OK, nan(50)), up(0..100)], 10, 59), 0.0);
+    assert_eq!(counted(&[(REQUESTS, OK, nan(0)), up(0..100)], -1, 59), 0.0, "no birth");
+    let mut away = nan(45);
+    away.retain(|(i, _)| *i != 44);
+    assert_eq!(counted(&[(REQUESTS, OK, away), up(0..100)], 10, 59), 1000.0);
     // No marker here, but the source has some: a hole is no proof.
     let other: Made<'_> = ("other", &[], vec![(0, 1.0), (1, STALE)]);
     assert_eq!(counted(&[(REQUESTS, OK, gone(false)), up(0..100), other], 10, 59), 29.0 + 11.0 + 9.0);
