@@ -454,7 +454,13 @@ fn scraped(contents: &Contents<'_>, file: &str) -> Outcome {
         (Some(gap), _) if timestamp(&gap["end"]).is_none_or(|e| e >= end) => {
             (None, "nothing of the window was scraped".to_owned())
         }
-        (Some(gap), _) => (None, format!("{detail}; the data begin only at {}", shown(&gap["end"]))),
+        (Some(gap), _) => {
+            // What is covered begins somewhat before the scrape that covers it.
+            let first =
+                targets.iter().filter(|t| !t["first_sample"].is_null()).min_by_key(|t| timestamp(&t["first_sample"]));
+            let begin = first.map_or(&gap["end"], |t| &t["first_sample"]);
+            (None, format!("{detail}; the data begin only at {}", shown(begin)))
+        }
         (None, Some(gap)) => (None, format!("{detail}; the data go only until {}", shown(&gap["start"]))),
         (None, None) => (Some(true), detail),
     })

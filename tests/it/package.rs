@@ -319,6 +319,11 @@ fn every_check_can_fail() {
         ("api_samples/rollout_status.json", "{", "", "file_readable", &fails),
         // Figures, lists and words that the other files do not bear.
         (before, "\"verdict\": \"met\"", "\"verdict\": \"not_met\"", "evidence_contradicts", &fails),
+        (before, "\"availability_ratio\": 0.95", "\"availability_ratio\": 0.01", "evidence_contradicts", &fails),
+        (before, "\"downs\": [", "\"others\": [", "evidence_contradicts", &fails),
+        (before, "\"reasons\"", "\"grounds\"", "evidence_contradicts", &fails),
+        (timeline, "\"required_percent\": 70.0", "\"required_percent\": 99.0", "evidence_contradicts", &fails),
+        (timeline, "\"data_until\": \"2025-11-19", "\"data_until\": \"2025-12-19", "evidence_contradicts", &fails),
         (before, "\"worst\": 0.95", "\"worst\": 0.96", "evidence_contradicts", &fails),
         (before, "\"total_requests\": 18", "\"total_requests\": 19", "evidence_contradicts", &fails),
         (submission, "\"figure\": \"95.42%", "\"figure\": \"99.42%", "evidence_contradicts", &fails),
