@@ -171,7 +171,7 @@ pub fn evaluate(source: &Source, question: &Question, span: Span, semantics: Sem
     ledger.check_one_server()?;
 
     let falls = requests.total.counters.iter().map(|c| (c.labels.clone(), c.falls(span)));
-    restarts_from_counters(&mut coverage, &targets, falls);
+    restarts_from_counters(&mut coverage, &targets, span, falls);
     let around = Interval::new(span.start, span.end);
     let counted = requests.counted(span);
     let undatable = undatable(&requests, &question.rule, span);

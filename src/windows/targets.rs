@@ -432,16 +432,20 @@ pub fn outages(targets: &Targets, span: Span) -> Vec<Interval> {
 
 /// Restarts of targets without `process_start_time_seconds`, from counters that fell: `falls` gives the sample before
 /// and the lower one by target. Children that fall at different scrapes, since each shows up with its first increment,
-/// are one restart where one time explains them: the fewest times that lie in every step.
+/// are one restart where one time explains them: the fewest times that lie in every step. A step over the start of `span` that
+/// is longer than two scrape intervals proves none inside.
 pub fn restarts_from_counters(
     coverage: &mut Coverage,
     targets: &Targets,
+    span: Span,
     falls: impl Iterator<Item = (Labels, Vec<(TimestampMs, TimestampMs)>)>,
 ) {
     let mut by_target: BTreeMap<Labels, Vec<(TimestampMs, TimestampMs)>> = BTreeMap::new();
     for (labels, steps) in falls {
         if let Some(target) = targets.of(&labels).filter(|t| t.starts.is_empty()) {
-            by_target.entry(target.labels.clone()).or_default().extend(steps);
+            let usual = target.interval_ms.unwrap_or(0).saturating_mul(2);
+            let is_inside = |(before, t): &(TimestampMs, TimestampMs)| *before > span.start || t - before <= usual;
+            by_target.entry(target.labels.clone()).or_default().extend(steps.into_iter().filter(is_inside));
         }
     }
     for target in &mut coverage.targets {
@@ -572,8 +576,23 @@ mod tests {
         };
         let mut c = coverage(&targets, Span { start: 0, end: 100 }, &[]);
         let falls = vec![(10, 20), (10, 45), (60, 70), (5, 15)];
-        restarts_from_counters(&mut c, &targets, std::iter::once((labels, falls)));
+        restarts_from_counters(&mut c, &targets, Span { start: 0, end: 100 }, std::iter::once((labels, falls)));
         assert_eq!(c.targets[0].restarts, Some(vec![15, 70]));
+    }
+
+    /// A sparse counter that fell somewhere around the start of a window was a restart inside it.
+    #[test]
+    fn a_long_fall_over_the_start_proves_no_restart_inside() {
+        let target = target(&[30, 40, 50, 60], &[1.0; 4], 10);
+        let labels = target.labels.clone();
+        let targets =
+            Targets { by_id: index_by_id([&labels].into_iter()), targets: vec![target], ledger: Ledger::default() };
+        for (fall, restarts) in [((5, 60), vec![]), ((25, 35), vec![35]), ((31, 60), vec![60])] {
+            let span = Span { start: 30, end: 100 };
+            let mut c = coverage(&targets, span, &[]);
+            restarts_from_counters(&mut c, &targets, span, std::iter::once((labels.clone(), vec![fall])));
+            assert_eq!(c.targets[0].restarts, Some(restarts), "{fall:?}");
+        }
     }
 
     /// An outage was counted over time that was never scraped, even in the future.

@@ -82,7 +82,7 @@ pub fn evaluate(
     let (proofs, _) = Proofs::gather(source, &targets, &selected.series, interval, &losses);
     let requests = prepare(total.series, span, &proofs);
     let falls = requests.counters.iter().map(|c| (c.labels.clone(), c.falls(span)));
-    restarts_from_counters(&mut coverage, &targets, falls);
+    restarts_from_counters(&mut coverage, &targets, span, falls);
 
     let mut positions: BTreeMap<String, usize> =
         requests.series.iter().map(|s| (group(&s.labels, &question.by), 0)).collect();
@@ -125,7 +125,8 @@ fn hours(span: Span) -> Vec<Span> {
     let mut out = Vec::new();
     let mut start = span.start;
     while start < span.end {
-        let next = start.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS);
+        // A start just before a whole hour, for what is of that moment, makes no hour of a millisecond.
+        let next = start.saturating_add(1).div_euclid(HOUR_MS).saturating_add(1).saturating_mul(HOUR_MS);
         let end = next.min(span.end);
         out.push(Span { start, end });
         start = end;
@@ -180,6 +181,8 @@ mod tests {
         let span = Span { start: HOUR_MS - 5, end: 3 * HOUR_MS };
         let edges: Vec<(i64, i64)> = hours(span).iter().map(|h| (h.start, h.end)).collect();
         assert_eq!(edges, [(HOUR_MS - 5, HOUR_MS), (HOUR_MS, 2 * HOUR_MS), (2 * HOUR_MS, 3 * HOUR_MS)]);
+        let edges: Vec<i64> = hours(Span { start: HOUR_MS - 1, end: 3 * HOUR_MS }).iter().map(|h| h.start).collect();
+        assert_eq!(edges, [HOUR_MS - 1, 2 * HOUR_MS]);
         assert!(hours(Span { start: 7, end: 7 }).is_empty());
         assert_eq!(hours(Span { start: -5, end: 5 }).len(), 2);
     }

@@ -6,7 +6,7 @@ use crate::loss::counted_noun;
 use crate::report::python::thousands;
 
 use super::model::{Card, Cell, Count, List, Part, Report, Run, Section, Table, Tone, path, plain, text, value};
-use super::plots::{float, list};
+use super::plots::{float, hour_of, list};
 use super::words::{NONE, clock, moment, prose};
 use super::{Documents, checklist, over_time, targets};
 
@@ -44,17 +44,19 @@ pub fn report(d: &Documents) -> Report {
 fn facts(d: &Documents) -> Vec<(&'static str, String)> {
     let submission = d.summary["submission"].as_str();
     let semantics = d.timeline["semantics"]["name"].as_str().unwrap_or("unknown");
-    let mut facts = vec![("Period", span(&d.timeline)), ("Data until", clock(&d.timeline["data_until"]))];
+    let mut facts = vec![
+        ("Period", span(&hour_of(&d.timeline), &d.timeline["end"])),
+        ("Data until", clock(&d.timeline["data_until"])),
+    ];
     facts.extend(submission.map(|t| ("Submission", moment(t))));
     facts.push(("Collected", clock(&d.summary["collection_timestamp"])));
     facts.push(("Semantics", semantics.to_owned()));
     facts
 }
 
-/// `start` and `end` of a document.
-fn span(document: &Value) -> String {
-    let (start, end) = (clock(&document["start"]), clock(&document["end"]));
-    format!("{} to {end}", start.strip_suffix(" UTC").unwrap_or(&start))
+/// A time and its end, to the minute.
+fn span(start: &str, end: &Value) -> String {
+    format!("{} to {}", start.strip_suffix(" UTC").unwrap_or(start), clock(end))
 }
 
 /// What a window of the summary is called.
@@ -101,7 +103,15 @@ fn card(d: &Documents, window: &Value) -> Card {
     let (tone, word) = verdict(window);
     let until = Some(&window["until"]).filter(|u| !u.is_null());
     let reasons = list(&window["reasons"]).iter().take(4).chain(until).map(value).collect();
-    Card { tone, word, title: title(window), figure, unit, span: span(window), reasons }
+    Card {
+        tone,
+        word,
+        title: title(window),
+        figure,
+        unit,
+        span: span(&clock(&window["start"]), &window["end"]),
+        reasons,
+    }
 }
 
 /// What is missing or failed, and how much there is.
@@ -113,7 +123,7 @@ fn counts(d: &Documents) -> Vec<Count> {
     let lost = losses(d).len();
     let count = |tone, n: usize, words: String| Count { tone, figure: n.to_string(), words };
     let noun = |n: usize, one: &str, many: &str| (if n == 1 { one } else { many }).to_owned();
-    let mut words = format!("of {} hold", counted_noun(checks.len(), "check", "checks"));
+    let mut words = format!("of {}", counted_noun(checks.len(), "check holds", "checks hold"));
     for (n, verb) in [(fail, "failed"), (open, "cannot be decided")] {
         if n > 0 {
             words.push_str(&format!(", {n} {verb}"));

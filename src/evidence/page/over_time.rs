@@ -6,13 +6,11 @@ use crate::loss::counted_noun;
 use crate::report::python::thousands;
 
 use super::model::{Cell, Figure, Part, Section, Table, head, legend, plain};
-use super::plots::{self, float, int, list, ratio};
-use super::words::{NONE, clock, latency, percent};
+use super::plots::{self, Groups, float, hour_of, int, list, ratio};
+use super::words::{NONE, latency, percent};
 
 /// How many hours are listed; no evidence has more.
 const MOST_HOURS: usize = 400;
-/// How many statuses have a column of their own.
-const MOST_GROUPS: usize = 6;
 const HOURS: (&str, &str) = ("hours", "Hour by hour");
 
 /// The plots.
@@ -74,18 +72,19 @@ fn availability(timeline: &Value) -> Part {
 }
 
 fn requests(timeline: &Value) -> Part {
-    let groups = list(&timeline["groups"]);
-    let names = groups.iter().enumerate().map(|(i, g)| (i, g.as_str().unwrap_or_default()));
-    let keys = names.map(|(i, g)| (format!("box {}", plots::group_class(g, i)), format!("status {g}")));
+    let groups = Groups::of(timeline);
+    let statuses = list(&timeline["groups"]).len();
+    let keys = groups.named.iter().map(|g| (format!("box {}", g.class), format!("status {}", g.name)));
+    let others = (format!("box {}", plots::OTHERS_CLASS), "all other statuses".to_owned());
     let total: f64 = list(&timeline["hours"]).iter().filter_map(|h| float(&h["total_requests"])).sum();
     Part::Figure(Figure {
         id: "requests",
         title: "Requests by status",
         note: "Requests per hour of the clock; the first and the last hour may be shorter.",
         name: "Requests by status and hour",
-        description: format!("{} requests of {}.", thousands(total), counted_noun(groups.len(), "status", "statuses")),
+        description: format!("{} requests of {}.", thousands(total), counted_noun(statuses, "status", "statuses")),
         figures: Some(HOURS),
-        legend: keys.take(12).collect(),
+        legend: keys.chain(Some(others).filter(|_| groups.has_others)).collect(),
         draw: plots::requests,
     })
 }
@@ -104,44 +103,63 @@ fn latencies(hours: &[Value]) -> Part {
     })
 }
 
-/// A day a row.
-pub fn days(timeline: &Value) -> Section {
-    struct Day<'a> {
-        date: &'a str,
-        total: f64,
-        good: f64,
-        p95: Option<f64>,
-        covered: f64,
-        hours: f64,
-    }
-    let mut days: Vec<Day<'_>> = Vec::new();
-    for hour in list(&timeline["hours"]) {
-        let date = hour["start"].as_str().and_then(|s| s.get(..10)).unwrap_or_default();
-        if days.last().is_none_or(|d| d.date != date) {
-            days.push(Day { date, total: 0.0, good: 0.0, p95: None, covered: 0.0, hours: 0.0 });
-        }
-        let Some(day) = days.last_mut() else { continue };
+/// What is known of a day.
+#[derive(Default)]
+struct Day {
+    date: String,
+    total: Option<f64>,
+    good: f64,
+    p95: Option<f64>,
+    covered: f64,
+    hours: f64,
+    /// Whether hours were scraped of which no figure is known.
+    is_part: bool,
+}
+
+impl Day {
+    fn add(&mut self, hour: &Value) {
         let length = (int(&hour["end_ms"]) - int(&hour["start_ms"])) as f64 / 3_600_000.0;
-        day.total += float(&hour["total_requests"]).unwrap_or(0.0);
-        day.good += float(&hour["successful_requests"]).unwrap_or(0.0);
-        day.p95 = [day.p95, float(&hour["p95_latency_seconds"])].into_iter().flatten().reduce(f64::max);
-        day.covered += float(&hour["coverage_ratio"]).unwrap_or(0.0) * length;
-        day.hours += length;
+        let covered = float(&hour["coverage_ratio"]).unwrap_or(0.0);
+        let total = float(&hour["total_requests"]);
+        self.total = [self.total, total].into_iter().flatten().reduce(|a, b| a + b);
+        self.good += float(&hour["successful_requests"]).unwrap_or(0.0);
+        self.p95 = [self.p95, float(&hour["p95_latency_seconds"])].into_iter().flatten().reduce(f64::max);
+        self.covered += covered * length;
+        self.hours += length;
+        self.is_part |= total.is_none() && covered > 0.0;
     }
-    let rows = days.iter().map(|d| {
+
+    fn row(&self) -> Vec<Cell> {
+        let least = |n: f64| if self.is_part { format!("≥ {}", thousands(n)) } else { thousands(n) };
+        let share = self.total.filter(|total| *total > 0.0 && !self.is_part).map(|total| self.good / total);
         let cells = [
-            d.date.to_owned(),
-            thousands(d.total),
-            thousands(d.good),
-            percent((d.total > 0.0).then(|| d.good / d.total)),
-            latency(d.p95),
-            percent(Some(d.covered / d.hours.max(1e-9))),
+            self.date.clone(),
+            self.total.map_or(NONE.to_owned(), least),
+            self.total.map_or(NONE.to_owned(), |_| least(self.good)),
+            percent(share),
+            latency(self.p95),
+            percent(Some(self.covered / self.hours.max(1e-9))),
         ];
         cells.map(plain).into()
-    });
+    }
+}
+
+/// A day a row.
+pub fn days(timeline: &Value) -> Section {
+    let mut days: Vec<Day> = Vec::new();
+    for hour in list(&timeline["hours"]) {
+        let date = hour_of(hour).get(..10).unwrap_or_default().to_owned();
+        if days.last().is_none_or(|d| d.date != date) {
+            days.push(Day { date, ..Day::default() });
+        }
+        days.last_mut().into_iter().for_each(|day| day.add(hour));
+    }
     let mut out = Section::new("days", "Day by day");
+    if days.iter().any(|day| day.is_part) {
+        out.push(Part::Note("At least (≥) where the figures of some hours that were scraped are not known; those hours are dashes below."));
+    }
     let head = head(&["Day (UTC)", "Requests", "Good", "Availability", "Highest hourly p95", "Scraped"]);
-    out.table(Table::figures("Days", head, rows));
+    out.table(Table::figures("Days", head, days.iter().map(Day::row)));
     out
 }
 
@@ -154,30 +172,28 @@ pub fn hours(timeline: &Value) -> Section {
         out.push(Part::Note("Nothing is known of any hour."));
         return out;
     }
-    let groups = list(&timeline["groups"]);
-    let (named, others) = groups.split_at(groups.len().min(MOST_GROUPS));
+    let groups = Groups::of(timeline);
     let mut names = head(&["Hour (UTC)", "Requests"]);
-    names.extend(named.iter().map(|g| format!("Status {}", g.as_str().unwrap_or_default())));
-    names.extend((!others.is_empty()).then(|| "Other statuses".to_owned()));
+    names.extend(groups.named.iter().map(|g| format!("Status {}", g.name)));
+    names.extend(groups.has_others.then(|| "Other statuses".to_owned()));
     names.extend(head(&["Good", "Availability", "Last 72 hours", "p95", "Up", "Scraped"]));
     let points = list(&timeline["rolling"]["points"]);
-    let rows = known.iter().take(MOST_HOURS).map(|hour| hour_row(hour, named.len(), !others.is_empty(), points));
+    let rows = known.iter().take(MOST_HOURS).map(|hour| hour_row(hour, &groups, points));
     let table = Table::figures("Hours", names, rows).of(known.len(), "timeline.json");
     out.folded(format!("The figures of the plots: {}", counted_noun(known.len(), "hour", "hours")), table);
     out
 }
 
-/// `named` statuses have a column, and the others one together.
-fn hour_row(hour: &Value, named: usize, has_others: bool, points: &[Value]) -> Vec<Cell> {
+/// Named statuses have a column, and the others one together.
+fn hour_row(hour: &Value, groups: &Groups, points: &[Value]) -> Vec<Cell> {
     let count = |n: Option<f64>| n.map_or(NONE.to_owned(), thousands);
     let total = float(&hour["total_requests"]);
     // Without a figure of all requests that of a status says nothing.
     let of_status = |n: Option<f64>| count(total.and(n));
-    let requests = list(&hour["requests"]);
-    let start = clock(&hour["start"]);
+    let start = hour_of(hour);
     let mut row = vec![start.strip_suffix(" UTC").unwrap_or(&start).to_owned(), count(total)];
-    row.extend((0..named).map(|i| of_status(requests.get(i).and_then(float))));
-    row.extend(has_others.then(|| of_status(Some(requests.iter().skip(named).filter_map(float).sum()))));
+    row.extend(groups.named.iter().map(|group| of_status(group.count(hour))));
+    row.extend(groups.has_others.then(|| of_status(Some(groups.others(hour)))));
     let inside = |p: &&Value| int(&p["end_ms"]) > int(&hour["start_ms"]) && int(&p["end_ms"]) <= int(&hour["end_ms"]);
     let rolling = points.iter().find(inside).and_then(|p| float(&p["availability_ratio"]));
     row.extend([

@@ -171,7 +171,7 @@ pub fn availability(timeline: &Value, frame: &Frame) -> Svg {
         let class = if percent >= required { "bar good" } else { "bar bad" };
         let y = value.y(percent);
         let total = float(&hour["total_requests"]).unwrap_or(0.0);
-        let hint = format!("{}: {percent:.2}% of {total:.0} requests", clock(&hour["start"]));
+        let hint = format!("{}: {percent:.2}% of {total:.0} requests", hour_of(hour));
         // An hour without a single good request is still seen.
         svg.rect(class, x, y.min(value.bottom - 2.0), bar(end - x), (value.bottom - y).max(2.0), &hint);
     }
@@ -190,30 +190,99 @@ pub fn requests(timeline: &Value, frame: &Frame) -> Svg {
     let totals = hours.iter().filter_map(|h| float(&h["total_requests"]));
     let (mut svg, axis, value) = framed(timeline, frame, (260.0, LINE), top(totals.fold(0.0, f64::max)), amount);
     svg.text("tick", 0.0, TOP, Anchor::Start, "requests per hour");
-    let groups = list(&timeline["groups"]);
+    let groups = Groups::of(timeline);
     for hour in hours {
         let (x, end) = (axis.x(int(&hour["start_ms"])), axis.x(int(&hour["end_ms"])));
         let mut below = 0.0;
-        for (i, n) in list(&hour["requests"]).iter().enumerate() {
-            let n = float(n).unwrap_or(0.0);
-            let name = groups.get(i).and_then(Value::as_str).unwrap_or_default();
-            let hint = format!("{}: {n:.0} with status {name}", clock(&hour["start"]));
+        let mut stack = |class: &str, n: f64, status: &str| {
+            let hint = format!("{}: {n:.0} with {status}", hour_of(hour));
             let (from, to) = (value.y(below), value.y(below + n));
-            svg.rect(&format!("bar {}", group_class(name, i)), x, to, bar(end - x), from - to, &hint);
+            svg.rect(&format!("bar {class}"), x, to, bar(end - x), from - to, &hint);
             below += n;
+        };
+        for group in &groups.named {
+            stack(&group.class, group.count(hour).unwrap_or(0.0), &format!("status {}", group.name));
         }
+        stack(OTHERS_CLASS, groups.others(hour), "another status");
     }
     svg
 }
 
-/// The class, and so the colour, of a status.
-pub fn group_class(name: &str, position: usize) -> String {
-    match name.as_bytes().first() {
-        Some(b'2') => "good".to_owned(),
-        Some(b'5') => "bad".to_owned(),
-        Some(b'4') => "warn".to_owned(),
-        _ => format!("s{}", position % 6),
+/// The most statuses that are drawn and listed each by itself.
+const MOST_GROUPS: usize = 6;
+/// The class of all other ones.
+pub const OTHERS_CLASS: &str = "gap";
+
+/// A status.
+pub struct Group {
+    /// The position of its figures in those of an hour.
+    position: usize,
+    pub name: String,
+    /// Its class, and so its colour.
+    pub class: String,
+}
+
+impl Group {
+    /// Its requests in an hour.
+    pub fn count(&self, hour: &Value) -> Option<f64> {
+        hour["requests"].get(self.position).and_then(float)
     }
+}
+
+/// The statuses with the most requests, in the order of their names, and all others together.
+pub struct Groups {
+    pub named: Vec<Group>,
+    /// Whether there are others.
+    pub has_others: bool,
+}
+
+impl Groups {
+    pub fn of(timeline: &Value) -> Groups {
+        let names: Vec<&str> = list(&timeline["groups"]).iter().map(|g| g.as_str().unwrap_or_default()).collect();
+        let total = |position: usize| -> f64 {
+            list(&timeline["hours"]).iter().filter_map(|h| float(h["requests"].get(position)?)).sum()
+        };
+        let mut most: Vec<(usize, f64)> = (0..names.len()).map(|position| (position, total(position))).collect();
+        most.sort_by(|a, b| b.1.total_cmp(&a.1));
+        most.truncate(MOST_GROUPS);
+        most.sort_by_key(|(position, _)| *position);
+        let has_others = most.len() < names.len();
+        // Statuses of one kind have one colour, in tints.
+        let mut kinds = [0; 4];
+        let mut class = |name: &str| {
+            let (kind, colour) = match name.as_bytes().first() {
+                Some(b'2') => (0, "good"),
+                Some(b'5') => (1, "bad"),
+                Some(b'4') => (2, "warn"),
+                _ => (3, ""),
+            };
+            let Some(before) = kinds.get_mut(kind) else { return String::new() };
+            let nth = std::mem::replace(before, *before + 1);
+            match (colour, nth) {
+                // The third colour is too near to that of what is good.
+                ("", nth) => format!("s{}", [0, 3, 1, 4, 6, 7].get(nth).unwrap_or(&0)),
+                (colour, 0) => colour.to_owned(),
+                (colour, nth) => format!("{colour} t{}", nth.min(3)),
+            }
+        };
+        let named = most.into_iter().filter_map(|(position, _)| {
+            let name = (*names.get(position)?).to_owned();
+            Some(Group { position, class: class(&name), name })
+        });
+        Groups { named: named.collect(), has_others }
+    }
+
+    /// The requests of all others in an hour.
+    pub fn others(&self, hour: &Value) -> f64 {
+        let all = list(&hour["requests"]).iter().enumerate();
+        let others = all.filter(|(at, _)| !self.named.iter().any(|g| g.position == *at));
+        others.filter_map(|(_, n)| float(n)).sum()
+    }
+}
+
+/// When an hour begins, to the minute. The edge itself belongs to the hour before.
+pub fn hour_of(hour: &Value) -> String {
+    clock(&rfc3339(int(&hour["start_ms"]).saturating_add(1)).into())
 }
 
 /// The 0.95 quantile of latency by the hour.
@@ -232,6 +301,9 @@ pub fn latency(timeline: &Value, frame: &Frame) -> Svg {
     svg
 }
 
+/// How many versions have colours of their own.
+pub const COLOURS: usize = 12;
+
 /// Which version each replica served when, and the switches.
 pub fn versions(timeline: &Value, frame: &Frame) -> Svg {
     let served = list(&timeline["served_versions"]);
@@ -247,7 +319,7 @@ pub fn versions(timeline: &Value, frame: &Frame) -> Svg {
     for s in served {
         let lane = replicas.binary_search(&replica(&s["replica"])).unwrap_or(0);
         let version = s["version"].as_str().unwrap_or_default();
-        let class = names.iter().position(|n| n == version).unwrap_or(0) % 6;
+        let class = names.iter().position(|n| n == version).unwrap_or(0) % COLOURS;
         // One sample is seen, too.
         let end = axis.x(time(&s["end"])).max(axis.left + 2.0);
         let x = axis.x(time(&s["start"])).min(end - 2.0);
@@ -359,13 +431,33 @@ impl Lanes {
             return;
         }
         let room = ((axis.left - 10.0) / 6.6).max(1.0) as usize;
-        for (lane, whole) in names.iter().enumerate() {
-            let fits = whole.chars().count() <= room;
-            // Names of replicas differ at their ends.
-            let end = || whole.chars().skip(whole.chars().count() - (room - 1)).collect::<String>();
-            name(lane, &if fits { whole.clone() } else { format!("…{}", end()) });
+        for (lane, shown) in fitted(names, room).iter().enumerate() {
+            name(lane, shown);
         }
     }
+}
+
+/// Names of at most so many characters. What all of them end with is cut first, and then the start: there they differ.
+fn fitted(names: &[String], room: usize) -> Vec<String> {
+    let length = |name: &str| name.chars().count();
+    let tail = |name: &str, count: usize| name.chars().skip(length(name).saturating_sub(count)).collect::<String>();
+    if names.iter().all(|name| length(name) <= room) {
+        return names.to_vec();
+    }
+    let first = names.first().map_or("", String::as_str);
+    let is_shared =
+        |count: &usize| names.iter().all(|name| length(name) > *count && tail(name, *count) == tail(first, *count));
+    let shared = if names.len() > 1 { (1..length(first)).take_while(is_shared).last().unwrap_or(0) } else { 0 };
+    let shorten = |name: &String| match length(name) {
+        whole if whole <= room => name.clone(),
+        whole if shared > 1 && whole - shared < room => name.chars().take(whole - shared).chain(['…']).collect(),
+        whole if shared > 1 => {
+            let stem: String = name.chars().take(whole - shared).collect();
+            format!("…{}…", tail(&stem, room.saturating_sub(2)))
+        }
+        _ => format!("…{}", tail(name, room.saturating_sub(1))),
+    };
+    names.iter().map(shorten).collect()
 }
 
 /// Outages, and what was not scraped at all, over the height of a plot.
@@ -474,6 +566,38 @@ mod tests {
         {
             assert_eq!((nice(most / 4.0), top(most)), (step, end), "{most}");
         }
+    }
+
+    #[test]
+    fn names_are_cut_where_they_are_equal() {
+        let fitted = |names: &[&str], room| fitted(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>(), room);
+        assert_eq!(fitted(&["a", "b"], 1), ["a", "b"]);
+        let hosts = ["rec-01.compute.internal", "rec-02.compute.internal"];
+        assert_eq!(fitted(&hosts, 12), ["rec-01…", "rec-02…"]);
+        assert_eq!(fitted(&hosts, 6), ["…c-01…", "…c-02…"]);
+        assert_eq!(fitted(&["recommender-0", "recommender-1"], 6), ["…der-0", "…der-1"]);
+        assert_eq!(fitted(&["recommender-0"], 6), ["…der-0"]);
+        assert_eq!(fitted(&["x", "recommender-x"], 6), ["x", "…der-x"]);
+    }
+
+    /// Statuses of one kind had one colour, and the legend lacked what was drawn behind the twelfth.
+    #[test]
+    fn the_most_frequent_statuses_have_colours_of_their_own() {
+        let names = ["200", "201", "204", "301", "404", "429", "500", "503", "timeout"];
+        let requests = [900.0, 3.0, 5.0, 1.0, 40.0, 20.0, 30.0, 2.0, 25.0];
+        let timeline = serde_json::json!({"groups": names, "hours": [{"requests": requests}]});
+        let groups = Groups::of(&timeline);
+        let told: Vec<(&str, &str)> = groups.named.iter().map(|g| (g.name.as_str(), g.class.as_str())).collect();
+        let expected = [
+            ("200", "good"),
+            ("204", "good t1"),
+            ("404", "warn"),
+            ("429", "warn t1"),
+            ("500", "bad"),
+            ("timeout", "s0"),
+        ];
+        assert_eq!(told, expected);
+        assert!(groups.has_others && groups.others(&timeline["hours"][0]) == 6.0);
     }
 
     #[test]

@@ -29,11 +29,15 @@ fn versions(out: &mut Section, timeline: &Value) {
         out.push(Part::Note("No served version and no switch is in the data."));
         return;
     }
-    let keys = names.iter().enumerate().map(|(i, v)| (format!("box s{}", i % 6), v.clone()));
+    let keys = names.iter().enumerate().map(|(i, v)| (format!("box s{i}"), v.clone()));
     out.push(Part::Figure(Figure {
         id: "versions",
         title: "Served versions",
-        note: "What model_version_info showed of each replica, and every increment of model_switches_total.",
+        note: if names.len() > plots::COLOURS {
+            "What model_version_info showed of each replica, and every increment of model_switches_total. Colours repeat behind the twelfth version; the tables have each by its name."
+        } else {
+            "What model_version_info showed of each replica, and every increment of model_switches_total."
+        },
         name: "Served model versions and switches by replica",
         description: format!(
             "{}, {}, {}.",
@@ -42,7 +46,7 @@ fn versions(out: &mut Section, timeline: &Value) {
             counted_noun(updates.len(), "distinct update", "distinct updates"),
         ),
         figures: None,
-        legend: keys.take(12).chain(legend(&[("stroke switch", "switch", !switches.is_empty())])).collect(),
+        legend: keys.take(plots::COLOURS).chain(legend(&[("stroke switch", "switch", !switches.is_empty())])).collect(),
         draw: plots::versions,
     }));
     let rows = updates.iter().take(MOST).map(|u| {

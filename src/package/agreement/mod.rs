@@ -260,7 +260,7 @@ impl Found<'_> {
             if let Some(detail) = timeline::silence(document, (start, end), newest) {
                 self.add(file, detail);
             }
-            timeline::beside((file, document), asked, &drawn).into_iter().for_each(|detail| self.add(file, detail));
+            timeline::beside(document, asked, &drawn).into_iter().for_each(|detail| self.add(file, detail));
             self.command(file, start, end);
         }
     }

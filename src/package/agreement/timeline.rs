@@ -32,8 +32,8 @@ pub fn silence(document: &Value, (start, end): (TimestampMs, TimestampMs), newes
 }
 
 /// Where a document says something else than the timeline about the same time. `asked` has its start and end.
-pub fn beside((file, document): (&str, &Value), asked: &Value, timeline: &Value) -> Vec<String> {
-    let mut out = restarts((file, document), asked, timeline);
+pub fn beside(document: &Value, asked: &Value, timeline: &Value) -> Vec<String> {
+    let mut out = restarts(document, timeline);
     out.extend(downs(document, asked, timeline));
     let required = &document["slo_compliance"]["required_availability"];
     if required.is_number() && timeline["required_percent"].as_f64() != required.as_f64() {
@@ -64,24 +64,24 @@ fn targets<'a>(document: &'a Value, timeline: &'a Value) -> impl Iterator<Item =
     list(&document["coverage"]["targets"]).iter().filter_map(of)
 }
 
-/// Restarts of a target that only one of two documents has, at times that both are about. Not every document knows them.
-fn restarts((file, document): (&str, &Value), asked: &Value, timeline: &Value) -> Vec<String> {
-    let at = |value: &Value| registry::timestamp(value).unwrap_or_default();
-    // Beside an edge a restart may lie before the first or behind the last sample of one of them.
-    let near = edge(&document["coverage"]).unwrap_or(0);
-    let from = at(&asked["start"]).max(at(&timeline["start"])).saturating_add(near);
-    let to = at(&asked["end"]).min(at(&timeline["end"])).saturating_sub(near);
-    let inside = |restarts: &[Value]| -> BTreeSet<TimestampMs> {
-        restarts.iter().map(at).filter(|t| (from..=to).contains(t)).collect()
-    };
+/// Where counters tell of a restart, and no start time, sparse ones may do so this much later in one document than in another.
+const LATER_MS: DurationMs = 2 * 3_600_000;
+
+/// Restarts of a target that the timeline does not have.
+fn restarts(document: &Value, timeline: &Value) -> Vec<String> {
+    let at = |value: &Value| registry::timestamp(value);
     let mut out = Vec::new();
     for (target, other) in targets(document, timeline) {
-        let both = target["restarts"].as_array().zip(other["restarts"].as_array());
-        let Some((theirs, ours)) = both.map(|(a, b)| (inside(a), inside(b))) else { continue };
-        for t in theirs.symmetric_difference(&ours) {
-            let whose = if theirs.contains(t) { file } else { computed::TIMELINE };
+        let Some((here, there)) = target["restarts"].as_array().zip(other["restarts"].as_array()) else { continue };
+        let known: Vec<TimestampMs> = there.iter().filter_map(at).collect();
+        let is_known = |t: &TimestampMs| known.iter().any(|k| (t.saturating_sub(LATER_MS)..=*t).contains(k));
+        for t in here.iter().filter_map(at).filter(|t| !is_known(t)) {
             let labels = printable(&target["labels"].to_string());
-            out.push(format!("a restart of {labels} at {} is only in {whose}", rfc3339(*t)));
+            out.push(format!(
+                "a restart of {labels} at {} is only here, and not in {}",
+                rfc3339(t),
+                computed::TIMELINE
+            ));
         }
     }
     out
@@ -122,24 +122,20 @@ mod tests {
 
     use super::*;
 
-    /// Emptied lists of restarts made a hot swap of each of them.
+    /// An emptied list of restarts made a hot swap of each of them.
     #[test]
-    fn restarts_are_in_every_document_that_knows_them() {
-        let document = |restarts: Value| {
-            json!({"start": "2025-11-19T00:00:00Z", "end": "2025-11-20T00:00:00Z", "coverage": {"targets": [
-                {"labels": {"instance": "a"}, "scrape_interval_seconds": 60.0, "restarts": restarts}
-            ]}})
-        };
-        let told = |a: Value, b: Value| {
-            let (a, b) = (document(a), document(b));
-            restarts(("x.json", &a), &a, &b)
-        };
-        let [noon, edge] = ["2025-11-19T12:00:00Z", "2025-11-19T00:01:00Z"];
-        assert_eq!(told(json!([noon, edge]), json!([noon])), Vec::<String>::new());
+    fn restarts_are_those_of_the_timeline() {
+        let document =
+            |restarts: Value| json!({"coverage": {"targets": [{"labels": {"instance": "a"}, "restarts": restarts}]}});
+        let told = |here: Value, there: Value| restarts(&document(here), &document(there));
+        let [eleven, noon] = ["2025-11-19T11:00:00Z", "2025-11-19T12:00:00Z"];
+        assert_eq!(told(json!([noon]), json!([noon])), Vec::<String>::new());
+        assert_eq!(told(json!([noon]), json!([eleven])), Vec::<String>::new(), "seen later by a sparse counter");
         assert_eq!(told(Value::Null, json!([noon])), Vec::<String>::new());
-        let only = |whose| vec![format!("a restart of {{\"instance\":\"a\"}} at {noon} is only in {whose}")];
-        assert_eq!(told(json!([noon]), json!([])), only("x.json"));
-        assert_eq!(told(json!([]), json!([noon])), only(computed::TIMELINE));
+        assert_eq!(told(json!([]), json!([noon])), Vec::<String>::new());
+        for there in [json!([]), json!(["2025-11-19T09:00:00Z"]), json!(["2025-11-19T12:30:00Z"])] {
+            assert_eq!(told(json!([noon]), there).len(), 1);
+        }
     }
 
     /// Emptied lists of downs made services run at the edges of both windows.
