@@ -394,7 +394,9 @@ pub fn check_apart(parts: &[(String, &Dumps)]) -> Result<()> {
                 let both = Interval::new(before.start.max(scraped.start), before.end.min(scraped.end));
                 let (a, b) = (printable(other), printable(name));
                 let message = format!("{} is in dumps of {a} and of {b} that cover the same time, {both}", s.labels);
-                return Err(Error::new(ErrorKind::Ambiguous, message).hint(join::COLLISION));
+                return Err(Error::new(ErrorKind::Ambiguous, message).hint(
+                    "paths in --label and --label-from-path begin inside each SOURCE, so put the dumps below one folder, give that one, and tell their targets apart there, such as with --label-from-path '(?P<instance>[^/]+)/'",
+                ));
             }
             of.push((scraped, name));
         }

@@ -430,7 +430,7 @@ pub fn outages(targets: &Targets, span: Span) -> Vec<Interval> {
     complement(&joined(covered(Target::answered).chain(gaps).collect()), span)
 }
 
-/// Restarts of targets without `process_start_time_seconds`, from counters that fell: `falls` gives the sample before
+/// Adds restarts from counters that fell while no `process_start_time_seconds` was known yet: `falls` gives the sample before
 /// and the lower one by target. Children that fall at different scrapes, since each shows up with its first increment,
 /// are one restart where one time explains them: the fewest times that lie in every step. A step over the start of `span` that
 /// is longer than two scrape intervals proves none inside.
@@ -442,10 +442,12 @@ pub fn restarts_from_counters(
 ) {
     let mut by_target: BTreeMap<Labels, Vec<(TimestampMs, TimestampMs)>> = BTreeMap::new();
     for (labels, steps) in falls {
-        if let Some(target) = targets.of(&labels).filter(|t| t.starts.is_empty()) {
+        if let Some(target) = targets.of(&labels) {
             let usual = target.interval_ms.unwrap_or(0).saturating_mul(2);
             let is_inside = |(before, t): &(TimestampMs, TimestampMs)| *before > span.start || t - before <= usual;
-            by_target.entry(target.labels.clone()).or_default().extend(steps.into_iter().filter(is_inside));
+            let is_unknown = |(before, _): &(TimestampMs, TimestampMs)| target.start_known_at(*before).is_none();
+            let steps = steps.into_iter().filter(|step| is_inside(step) && is_unknown(step));
+            by_target.entry(target.labels.clone()).or_default().extend(steps);
         }
     }
     for target in &mut coverage.targets {
@@ -457,7 +459,10 @@ pub fn restarts_from_counters(
                 times.push(*t);
             }
         }
-        target.restarts = Some(times);
+        let all = target.restarts.get_or_insert_default();
+        all.append(&mut times);
+        all.sort_unstable();
+        all.dedup();
     }
 }
 
@@ -578,6 +583,21 @@ mod tests {
         let falls = vec![(10, 20), (10, 45), (60, 70), (5, 15)];
         restarts_from_counters(&mut c, &targets, Span { start: 0, end: 100 }, std::iter::once((labels, falls)));
         assert_eq!(c.targets[0].restarts, Some(vec![15, 70]));
+    }
+
+    /// A start time that was scraped in the last part of a window hid the restarts of the first part.
+    #[test]
+    fn counters_tell_of_restarts_before_start_times_are_known() {
+        let starts = vec![(60, 55.0), (70, 55.0), (80, 75.0)];
+        let target = Target { starts, ..target(&[30, 40, 50, 60, 70, 80], &[1.0; 6], 10) };
+        let labels = target.labels.clone();
+        let targets =
+            Targets { by_id: index_by_id([&labels].into_iter()), targets: vec![target], ledger: Ledger::default() };
+        let span = Span { start: 0, end: 100 };
+        let mut c = coverage(&targets, span, &[]);
+        let falls = vec![(30, 40), (50, 60), (60, 70), (70, 80)];
+        restarts_from_counters(&mut c, &targets, span, std::iter::once((labels, falls)));
+        assert_eq!(c.targets[0].restarts, Some(vec![40, 60, 80]));
     }
 
     /// A sparse counter that fell somewhere around the start of a window was a restart inside it.

@@ -808,6 +808,8 @@ fn merged_targets_with_equal_labels_are_refused() {
         let dir = folder(&files);
         let hint = "tell them apart with --label 'GLOB:instance=…' or --label-from-path";
         assert!(refusal(dir.path(), DumpOptions::default()).contains(hint));
+        // Of several SOURCEs paths begin inside each, where no pattern tells them apart.
+        let hint = "put the dumps below one folder, give that one";
         let (a, b) = (p(&dir.path().join("ta")), p(&dir.path().join("tb")));
         for command in ["availability", "inspect", "model-updates"] {
             let merged = run(&[command, "--merge", &a, &b]);

@@ -416,8 +416,8 @@ impl Lanes {
     }
 
     fn left(&self, names: &[String], frame: &Frame) -> f64 {
-        let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-        if self.named { (longest as f64 * 7.0 + 14.0).clamp(LEFT, frame.width * 0.28) } else { LEFT }
+        let longest = names.iter().map(|n| width(n)).fold(0.0, f64::max);
+        if self.named { (longest + 14.0).clamp(LEFT, frame.width * 0.28) } else { LEFT }
     }
 
     fn names(&self, svg: &mut Svg, names: &[String], axis: &TimeAxis) {
@@ -430,32 +430,46 @@ impl Lanes {
             [1].into_iter().chain(numbers.filter(|n| *n > 1)).for_each(|n| name(n - 1, &n.to_string()));
             return;
         }
-        let room = ((axis.left - 10.0) / 6.6).max(1.0) as usize;
-        for (lane, shown) in fitted(names, room).iter().enumerate() {
+        for (lane, shown) in fitted(names, axis.left - 10.0).iter().enumerate() {
             name(lane, shown);
         }
     }
 }
 
-/// Names of at most so many characters. What all of them end with is cut first, and then the start: there they differ.
-fn fitted(names: &[String], room: usize) -> Vec<String> {
-    let length = |name: &str| name.chars().count();
-    let tail = |name: &str, count: usize| name.chars().skip(length(name).saturating_sub(count)).collect::<String>();
-    if names.iter().all(|name| length(name) <= room) {
+/// About how wide a text is in the letters of a plot; rather more.
+fn width(text: &str) -> f64 {
+    let of = |c| match c {
+        'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '-' | ' ' | '|' => 5.2,
+        'm' | 'w' | 'M' | 'W' | '…' | '@' | '%' => 12.0,
+        c if c.is_ascii() => 7.8,
+        _ => 12.0,
+    };
+    text.chars().map(of).sum()
+}
+
+/// Names of at most so much width. What all of them end with is cut first, and then the start: there they differ.
+fn fitted(names: &[String], room: f64) -> Vec<String> {
+    let tail =
+        |name: &str, count: usize| name.chars().skip(name.chars().count().saturating_sub(count)).collect::<String>();
+    if names.iter().all(|name| width(name) <= room) {
         return names.to_vec();
     }
     let first = names.first().map_or("", String::as_str);
-    let is_shared =
-        |count: &usize| names.iter().all(|name| length(name) > *count && tail(name, *count) == tail(first, *count));
-    let shared = if names.len() > 1 { (1..length(first)).take_while(is_shared).last().unwrap_or(0) } else { 0 };
-    let shorten = |name: &String| match length(name) {
-        whole if whole <= room => name.clone(),
-        whole if shared > 1 && whole - shared < room => name.chars().take(whole - shared).chain(['…']).collect(),
-        whole if shared > 1 => {
-            let stem: String = name.chars().take(whole - shared).collect();
-            format!("…{}…", tail(&stem, room.saturating_sub(2)))
+    let is_shared = |count: &usize| {
+        names.iter().all(|name| name.chars().count() > *count && tail(name, *count) == tail(first, *count))
+    };
+    let shared = if names.len() > 1 { (1..first.chars().count()).take_while(is_shared).last().unwrap_or(0) } else { 0 };
+    let shorten = |name: &String| {
+        if width(name) <= room {
+            return name.clone();
         }
-        _ => format!("…{}", tail(name, room.saturating_sub(1))),
+        let (stem, end) = match shared {
+            0 | 1 => (name.clone(), ""),
+            _ => (name.chars().take(name.chars().count() - shared).collect(), "…"),
+        };
+        let whole = format!("{stem}{end}");
+        let shorter = (1..=stem.chars().count()).rev().map(|count| format!("…{}{end}", tail(&stem, count)));
+        [whole].into_iter().chain(shorter).find(|shown| width(shown) <= room).unwrap_or_else(|| "…".to_owned())
     };
     names.iter().map(shorten).collect()
 }
@@ -571,13 +585,14 @@ mod tests {
     #[test]
     fn names_are_cut_where_they_are_equal() {
         let fitted = |names: &[&str], room| fitted(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>(), room);
-        assert_eq!(fitted(&["a", "b"], 1), ["a", "b"]);
+        assert_eq!(fitted(&["a", "b"], 8.0), ["a", "b"]);
         let hosts = ["rec-01.compute.internal", "rec-02.compute.internal"];
-        assert_eq!(fitted(&hosts, 12), ["rec-01…", "rec-02…"]);
-        assert_eq!(fitted(&hosts, 6), ["…c-01…", "…c-02…"]);
-        assert_eq!(fitted(&["recommender-0", "recommender-1"], 6), ["…der-0", "…der-1"]);
-        assert_eq!(fitted(&["recommender-0"], 6), ["…der-0"]);
-        assert_eq!(fitted(&["x", "recommender-x"], 6), ["x", "…der-x"]);
+        assert_eq!(fitted(&hosts, 60.0), ["rec-01…", "rec-02…"]);
+        assert_eq!(fitted(&hosts, 50.0), ["…-01…", "…-02…"]);
+        assert_eq!(fitted(&["recommender-0", "recommender-1"], 45.0), ["…er-0", "…er-1"]);
+        assert_eq!(fitted(&["recommender-0"], 45.0), ["…er-0"]);
+        assert_eq!(fitted(&["x", "recommender-x"], 45.0), ["x", "…er-x"]);
+        assert_eq!(fitted(&["recommender-0"], 5.0), ["…"]);
     }
 
     /// Statuses of one kind had one colour, and the legend lacked what was drawn behind the twelfth.
