@@ -96,10 +96,13 @@ pub fn evidence(folder: &mut Folder, root: &Path) -> Result<Evidence> {
 }
 
 fn read_summary(root: &Path, found: &[Given]) -> Result<Value> {
+    // Whoever was handed a package has its evidence in it.
+    let has_evidence = found.iter().any(|f| f.name.strip_prefix(EVIDENCE) == Some(&format!("/{SUMMARY}")));
     let bad = |why: String| {
-        Error::new(ErrorKind::Malformed, why)
-            .at(&root.join(SUMMARY))
-            .hint("--evidence takes a folder that `promproof collect` wrote")
+        Error::new(ErrorKind::Malformed, why).at(&root.join(SUMMARY)).hint(match has_evidence {
+            true => format!("the folder {EVIDENCE} in it is one: give that"),
+            false => "--evidence takes a folder that `promproof collect` wrote".to_owned(),
+        })
     };
     let file = found.iter().find(|f| f.name == SUMMARY);
     let file = file.ok_or_else(|| bad("there is no such file, so this is no evidence folder".to_owned()))?;

@@ -1215,6 +1215,10 @@ fn what_cannot_run_says_why() {
     assert!(said(&["--evidence", "evidence"]).contains("--output"));
     assert!(said(&["--evidence", "nowhere", "--output", "out"]).contains("--evidence"));
     assert!(said(&["--evidence", "docs", "--output", "out"]).contains("this is no evidence folder"));
+    assert!(
+        said(&["--evidence", ".", "--output", "../never-made"])
+            .contains("hint: the folder evidence in it is one: give that")
+    );
     assert!(said(&["--evidence", "evidence", "--output", "out", "--docs", "nowhere"]).contains("--docs"));
     assert!(said(&["--evidence", "evidence", "--output", "out", "--code", SUMMARY]).contains("--code names no folder"));
     assert!(said(&["--evidence", "evidence", "--output", "out", "--policy", "nowhere"]).contains("read the policy"));
