@@ -52,16 +52,18 @@ pub struct AnswerFault {
     pub message: String,
 }
 
+/// What the engine's own warnings begin with, which are about the query (`util/annotations` upstream).
+const OF_THE_ENGINE: &str = "PromQL warning";
+
 impl AnswerSummary {
-    /// Warnings that are not about the query itself, as those of the engine are (`util/annotations` upstream): the data behind the
-    /// answer may not have been whole.
+    /// Warnings that are not about the query itself: the data behind the answer may not have been whole.
     pub fn doubts(&self) -> impl Iterator<Item = &str> {
-        self.warnings.iter().map(String::as_str).filter(|w| !w.starts_with("PromQL"))
+        self.warnings.iter().map(String::as_str).filter(|w| !w.starts_with(OF_THE_ENGINE))
     }
 
     /// All other warnings, and what else the server wants to be known.
     pub fn remarks(&self) -> impl Iterator<Item = &str> {
-        let of_the_engine = self.warnings.iter().filter(|w| w.starts_with("PromQL"));
+        let of_the_engine = self.warnings.iter().filter(|w| w.starts_with(OF_THE_ENGINE));
         of_the_engine.chain(&self.infos).map(String::as_str)
     }
 }

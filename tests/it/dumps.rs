@@ -1426,6 +1426,8 @@ fn an_answer_that_may_lack_something_is_a_loss() {
     let partial = with("\"warnings\":[\"results truncated due to limit\"]");
     assert!(losses(&open(partial.path()))[0].contains("may lack something: results truncated"));
     assert_eq!(status(&run(&["check", &p(partial.path())])), 1);
+    let wrapped = with("\"warnings\":[\"PromQL: fetching from the remote store: partial response\"]");
+    assert!(losses(&open(wrapped.path()))[0].contains("partial response"));
     let about =
         "\"warnings\":[\"PromQL warning: bucket label\"],\"infos\":[\"PromQL info: metric might not be a counter\"]";
     let annotated = with(about);
