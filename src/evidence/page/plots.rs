@@ -247,29 +247,13 @@ impl Groups {
         most.truncate(MOST_GROUPS);
         most.sort_by_key(|(position, _)| *position);
         let has_others = most.len() < names.len();
-        // Statuses of one kind have one colour, in tints.
-        let mut kinds = [0; 4];
-        let mut class = |name: &str| {
-            let (kind, colour) = match name.as_bytes().first() {
-                Some(b'2') => (0, "good"),
-                Some(b'5') => (1, "bad"),
-                Some(b'4') => (2, "warn"),
-                _ => (3, ""),
-            };
-            let Some(before) = kinds.get_mut(kind) else { return String::new() };
-            let nth = std::mem::replace(before, *before + 1);
-            match (colour, nth) {
-                // The third colour is too near to that of what is good.
-                ("", nth) => format!("s{}", [0, 3, 1, 4, 6, 7].get(nth).unwrap_or(&0)),
-                (colour, 0) => colour.to_owned(),
-                (colour, nth) => format!("{colour} t{}", nth.min(3)),
-            }
-        };
-        let named = most.into_iter().filter_map(|(position, _)| {
-            let name = (*names.get(position)?).to_owned();
-            Some(Group { position, class: class(&name), name })
-        });
-        Groups { named: named.collect(), has_others }
+        let mut named: Vec<Group> = Vec::new();
+        for (position, _) in most {
+            let name = names.get(position).copied().unwrap_or_default();
+            let nth = named.iter().filter(|before| colour(&before.name) == colour(name)).count();
+            named.push(Group { position, name: name.to_owned(), class: class(name, nth) });
+        }
+        Groups { named, has_others }
     }
 
     /// The requests of all others in an hour.
@@ -277,6 +261,26 @@ impl Groups {
         let all = list(&hour["requests"]).iter().enumerate();
         let others = all.filter(|(at, _)| !self.named.iter().any(|g| g.position == *at));
         others.filter_map(|(_, n)| float(n)).sum()
+    }
+}
+
+/// The colour of a kind of statuses; others have none of their own.
+fn colour(status: &str) -> Option<&'static str> {
+    match status.as_bytes().first()? {
+        b'2' => Some("good"),
+        b'4' => Some("warn"),
+        b'5' => Some("bad"),
+        _ => None,
+    }
+}
+
+/// The class of a status before which `nth` of its kind are drawn: a tint of the colour of that kind.
+fn class(status: &str, nth: usize) -> String {
+    match colour(status) {
+        Some(colour) if nth == 0 => colour.to_owned(),
+        Some(colour) => format!("{colour} t{}", nth.min(3)),
+        // The third colour is too near to that of what is good.
+        None => format!("s{}", [0, 3, 1, 4, 6, 7].get(nth).unwrap_or(&0)),
     }
 }
 
@@ -438,38 +442,48 @@ impl Lanes {
 
 /// About how wide a text is in the letters of a plot; rather more.
 fn width(text: &str) -> f64 {
-    let of = |c| match c {
+    text.chars().map(letter).sum()
+}
+
+fn letter(c: char) -> f64 {
+    match c {
         'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '-' | ' ' | '|' => 5.2,
         'm' | 'w' | 'M' | 'W' | '…' | '@' | '%' => 12.0,
         c if c.is_ascii() => 7.8,
         _ => 12.0,
-    };
-    text.chars().map(of).sum()
+    }
 }
 
 /// Names of at most so much width. What all of them end with is cut first, and then the start: there they differ.
 fn fitted(names: &[String], room: f64) -> Vec<String> {
-    let tail =
-        |name: &str, count: usize| name.chars().skip(name.chars().count().saturating_sub(count)).collect::<String>();
     if names.iter().all(|name| width(name) <= room) {
         return names.to_vec();
     }
     let first = names.first().map_or("", String::as_str);
-    let is_shared = |count: &usize| {
-        names.iter().all(|name| name.chars().count() > *count && tail(name, *count) == tail(first, *count))
-    };
-    let shared = if names.len() > 1 { (1..first.chars().count()).take_while(is_shared).last().unwrap_or(0) } else { 0 };
+    let common = |name: &String| name.chars().rev().zip(first.chars().rev()).take_while(|(a, b)| a == b).count();
+    // Something of every name is left.
+    let less_one = |name: &String| name.chars().count().saturating_sub(1);
+    let shared = names.iter().skip(1).map(common).min().unwrap_or(0);
+    let shared = names.iter().map(less_one).fold(shared, usize::min);
     let shorten = |name: &String| {
         if width(name) <= room {
             return name.clone();
         }
-        let (stem, end) = match shared {
-            0 | 1 => (name.clone(), ""),
-            _ => (name.chars().take(name.chars().count() - shared).collect(), "…"),
+        let (cut, end) = if shared > 1 { (shared, "…") } else { (0, "") };
+        let stem: Vec<char> = name.chars().take(name.chars().count() - cut).collect();
+        let whole: String = stem.iter().copied().chain(end.chars()).collect();
+        if width(&whole) <= room {
+            return whole;
+        }
+        let mut used = width("…") + width(end);
+        let fits = |c: &&char| {
+            used += letter(**c);
+            used <= room
         };
-        let whole = format!("{stem}{end}");
-        let shorter = (1..=stem.chars().count()).rev().map(|count| format!("…{}{end}", tail(&stem, count)));
-        [whole].into_iter().chain(shorter).find(|shown| width(shown) <= room).unwrap_or_else(|| "…".to_owned())
+        match stem.iter().rev().take_while(fits).count() {
+            0 => "…".to_owned(),
+            kept => format!("…{}{end}", stem.iter().skip(stem.len() - kept).collect::<String>()),
+        }
     };
     names.iter().map(shorten).collect()
 }

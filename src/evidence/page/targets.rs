@@ -33,11 +33,7 @@ fn versions(out: &mut Section, timeline: &Value) {
     out.push(Part::Figure(Figure {
         id: "versions",
         title: "Served versions",
-        note: if names.len() > plots::COLOURS {
-            "What model_version_info showed of each replica, and every increment of model_switches_total. Colours repeat behind the twelfth version; the tables have each by its name."
-        } else {
-            "What model_version_info showed of each replica, and every increment of model_switches_total."
-        },
+        note: "What model_version_info showed of each replica, and every increment of model_switches_total.",
         name: "Served model versions and switches by replica",
         description: format!(
             "{}, {}, {}.",
@@ -49,6 +45,9 @@ fn versions(out: &mut Section, timeline: &Value) {
         legend: keys.take(plots::COLOURS).chain(legend(&[("stroke switch", "switch", !switches.is_empty())])).collect(),
         draw: plots::versions,
     }));
+    if names.len() > plots::COLOURS {
+        out.push(Part::Note("Colours repeat behind the twelfth version; the tables have each by its name."));
+    }
     let rows = updates.iter().take(MOST).map(|u| {
         let of = |i: &Value| switches.get(usize::try_from(int(i)).unwrap_or(usize::MAX));
         let switches: Vec<&Value> = list(&u["switches"]).iter().filter_map(of).collect();
