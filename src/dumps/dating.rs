@@ -74,13 +74,13 @@ impl<'a> Dating<'a> {
                 Ok(read) => {
                     for (file, entry) in read {
                         let rel = below(file);
-                        let other = entries.insert(rel.clone(), entry.clone());
-                        let differs = |other: &manifest::Entry| {
+                        let differs = |other: &&manifest::Entry| {
                             other.labels != entry.labels || (is_needed && other.time_ms != entry.time_ms)
                         };
-                        if let Some(other) = other.filter(differs) {
-                            return Err(two_manifests(f, &rel, &other, &entry));
+                        if let Some(other) = entries.get(&rel).filter(differs) {
+                            return Err(two_manifests(f, &rel, other, &entry));
                         }
+                        entries.insert(rel, entry);
                     }
                 }
                 Err(e) if !is_needed => {
@@ -100,7 +100,7 @@ impl<'a> Dating<'a> {
                 TimeRule::Fixed(ms) => Some(ms),
                 TimeRule::Manifest => self.entries.get(&found.rel).and_then(|e| e.time_ms),
                 TimeRule::Mtime => Some(modified(&found.path)?),
-                TimeRule::Name => match time_in(found.rel.rsplit('/').next().unwrap_or_default()) {
+                TimeRule::Name => match time_of_path(&found.rel) {
                     NameTime::One(told) => Some(told.t_ms),
                     NameTime::Unclear(what) => {
                         why = format!("its name has {what}, and no manifest.json names it");
@@ -116,27 +116,6 @@ impl<'a> Dating<'a> {
         Ok(Err(why))
     }
 
-    /// Errs where names tell when dumps of one target were made, with offsets that no change to summer time explains: numbers
-    /// that count files look like some of them.
-    pub(super) fn check_offsets(&self, found: &[Found]) -> Result<()> {
-        let mut first: BTreeMap<String, (i32, &Found)> = BTreeMap::new();
-        for f in found.iter().filter(|f| matches!(self.time_of(f), Ok(Ok((_, TimeRule::Name))))) {
-            let NameTime::One(told) = time_in(f.rel.rsplit('/').next().unwrap_or_default()) else { continue };
-            let offset = told.offset_minutes.unwrap_or(0);
-            let (before, other) = first.entry(stream(&f.rel)).or_insert((offset, f));
-            if (*before - offset).abs() > 60 {
-                let message = format!(
-                    "the times in {} and in {} have offsets that differ by {}, as no zone's do: they may be numbers that count files",
-                    printable(&other.rel),
-                    printable(&f.rel),
-                    human_duration(i64::from((*before - offset).abs()) * 60_000)
-                );
-                return Err(Error::new(ErrorKind::Ambiguous, message).at(&f.path).hint(UNDATABLE));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether the user wants a file.
     pub(super) fn includes(&self, rel: &str) -> bool {
         self.options.include.as_ref().is_none_or(|glob| glob.matches(rel))
@@ -144,7 +123,7 @@ impl<'a> Dating<'a> {
 
     /// The time in the name of something that is no file; `None`, which stands for all times, where nothing tells.
     pub(super) fn time_of_name(&self, rel: &str) -> Option<Interval> {
-        match time_in(rel.rsplit('/').next().unwrap_or_default()) {
+        match time_of_path(rel) {
             NameTime::One(told) => Some(Interval::new(told.t_ms, told.t_ms)),
             _ => None,
         }
@@ -193,6 +172,33 @@ fn two_manifests(second: &Found, rel: &str, a: &manifest::Entry, b: &manifest::E
     let message = format!("this manifest {is} for {}, and another one {other}", printable(rel));
     let hint = "leave out one of the two, or correct it";
     Error::new(ErrorKind::Ambiguous, message).at(&second.path).hint(hint)
+}
+
+/// Errs where names told when dumps of one target were made, with offsets that no change to summer time explains: numbers that
+/// count files look like some of them.
+pub(super) fn check_offsets(files: &[DumpFile]) -> Result<()> {
+    let mut first: BTreeMap<String, (i32, &DumpFile)> = BTreeMap::new();
+    for f in files.iter().filter(|f| f.time_from == Some(TimeRule::Name.name())) {
+        let NameTime::One(told) = time_of_path(&f.rel) else { continue };
+        let offset = told.offset_minutes.unwrap_or(0);
+        let (before, other) = first.entry(stream(&f.rel)).or_insert((offset, f));
+        let apart = (*before - offset).abs();
+        if apart > 60 {
+            let message = format!(
+                "the times in {} and in {} have offsets that differ by {}, as no zone's do: they may be numbers that count files",
+                printable(&other.rel),
+                printable(&f.rel),
+                human_duration(i64::from(apart) * 60_000)
+            );
+            return Err(Error::new(ErrorKind::Ambiguous, message).at(&f.path).hint(UNDATABLE));
+        }
+    }
+    Ok(())
+}
+
+/// What the name of a file says, whose path is given.
+fn time_of_path(rel: &str) -> NameTime {
+    time_in(rel.rsplit('/').next().unwrap_or_default())
 }
 
 fn modified(path: &Path) -> Result<TimestampMs> {

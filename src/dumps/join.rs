@@ -80,6 +80,13 @@ pub(super) struct Rules<'a> {
     pub(super) files: &'a [String],
 }
 
+impl Rules<'_> {
+    /// The path of a file.
+    fn file(&self, position: usize) -> &str {
+        self.files.get(position).map_or("", String::as_str)
+    }
+}
+
 impl Join {
     /// Takes the series of the next files.
     pub(super) fn add_series(&mut self, bundle: Bundle) -> Places {
@@ -131,7 +138,7 @@ impl Join {
     /// Errs where a series stands twice at one moment, or comes from files of several targets at overlapping times.
     pub(super) fn finish(mut self, rules: &Rules<'_>) -> Result<(Vec<DumpSeries>, Ledger)> {
         for (oddity, (first, count)) in std::mem::take(&mut self.oddities) {
-            let first = rules.files.get(first).map(|f| printable(f)).unwrap_or_default();
+            let first = printable(rules.file(first));
             let count = counted_noun(count, "file", "files");
             self.ledger.notes.push(format!("{count} {} (first: {first})", oddity.words()));
         }
@@ -145,14 +152,11 @@ impl Join {
             scrapes.sort_by_key(|s| (s.scrape.t_ms, s.file));
             mark_cut(&mut scrapes, target, &self.series, rules, &mut self.ledger);
             places.0.insert(target, scrapes.iter().map(|s| (s.scrape.t_ms, s.file)).collect());
-            // An empty file may be what a client left that reached nobody.
-            let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
-            let mut sound: Vec<TimestampMs> = sound.map(|s| s.scrape.t_ms).collect();
-            sound.dedup();
+            let sound = rules.assume_up.then(|| sound(&scrapes));
             let count = scrapes.len();
             self.follow(target, &mut seen, next_number, scrapes, rules)?;
             next_number += count + 1;
-            if rules.assume_up {
+            if let Some(mut sound) = sound {
                 let pauses = pauses(target, &self.series);
                 let all = sound.len();
                 sound.retain(|t| {
@@ -255,7 +259,7 @@ impl Join {
             of.sort_by_key(|one| one.times.first().copied());
             if let Some([a, b]) = of.array_windows().find(|[a, b]| a.times.last() >= b.times.first()) {
                 let [a, b] = [a, b].map(|up| up.times.first().map_or(0, |t| places.at(up.target, *t)));
-                let [first, second] = [a, b].map(|file| rules.files.get(file).map_or("", String::as_str));
+                let [first, second] = [a, b].map(|file| rules.file(file));
                 let message = format!(
                     "--assume-up would add {labels} for {} and for {}, whose files cover the same time, as if they were of one target",
                     printable(first),
@@ -270,6 +274,15 @@ impl Join {
         }
         Ok(())
     }
+}
+
+/// When scrapes, which are in the order of time, show what their target exposed, in strictly increasing time. An empty file may be
+/// what a client left that reached nobody.
+fn sound(scrapes: &[Seen]) -> Vec<TimestampMs> {
+    let sound = scrapes.iter().filter(|s| s.scrape.whole && !s.scrape.ids.is_empty());
+    let mut times: Vec<TimestampMs> = sound.map(|s| s.scrape.t_ms).collect();
+    times.dedup();
+    times
 }
 
 /// The times at which a counter of a target has less than when it was last seen, or the process another start: a target that
@@ -302,12 +315,11 @@ fn pauses(target: usize, series: &[Building]) -> Vec<Interval> {
         let Some(run) = s.runs.iter().find(|r| r.target == target && !r.stale.is_empty()) else { continue };
         let samples = s.scraped(target).unwrap_or_default();
         for gone in &run.stale {
-            let Some(back) = samples.ts.get(samples.upper_bound(*gone)).copied() else { continue };
-            let Some(last) = samples.upper_bound(*gone).checked_sub(1).and_then(|at| samples.ts.get(at)) else {
-                continue;
-            };
-            let is_lower = value(&samples, *last).zip(value(&samples, back)).is_none_or(|(a, b)| b < a);
-            if !is_lower && is_same_process(*last, back) {
+            let next = samples.upper_bound(*gone);
+            let time = |at: usize| samples.ts.get(at).copied();
+            let Some((last, back)) = next.checked_sub(1).and_then(time).zip(time(next)) else { continue };
+            let is_lower = value(&samples, last).zip(value(&samples, back)).is_none_or(|(a, b)| b < a);
+            if !is_lower && is_same_process(last, back) {
                 out.push(Interval::new(*gone, back - 1));
             }
         }
@@ -352,11 +364,11 @@ fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Ru
     let mut lacking = cut_at_a_line(&moments);
     let flickers = ends_that_repeat(&moments, &lacking);
     if !flickers.is_empty() {
-        let first = flickers.iter().find_map(|at| scrapes_at(scrapes, *at)).and_then(|s| rules.files.get(s.file));
+        let first = flickers.iter().find_map(|at| scrapes_at(scrapes, *at)).map_or("", |s| rules.file(s.file));
         ledger.notes.push(format!(
             "{} show less than those before and after, at least {REPEATED} each behind one and the same series, and so are not taken for cut at the end of a line (first: {})",
             counted_noun(flickers.len(), "dump", "dumps"),
-            printable(first.map_or("", String::as_str))
+            printable(first)
         ));
         for at in flickers {
             moments.get_mut(at).into_iter().for_each(|m| m.closed = true);
@@ -376,7 +388,7 @@ fn mark_cut(scrapes: &mut [Seen], target: usize, series: &[Building], rules: &Ru
         let Some(last) = parts.last() else { continue };
         let t_ms = last.scrape.t_ms;
         ledger.losses.push(Loss {
-            file: rules.files.get(last.file).cloned().unwrap_or_default(),
+            file: rules.file(last.file).to_owned(),
             offset: None,
             kind: ErrorKind::Truncated,
             detail: format!(
@@ -417,7 +429,7 @@ fn twice(
     rules: &Rules<'_>,
     close: Option<(DurationMs, Option<DurationMs>)>,
 ) -> Error {
-    let name = |file: usize| rules.files.get(file).map(|f| printable(f)).unwrap_or_default();
+    let name = |file: usize| printable(rules.file(file));
     let message = match close {
         Some((gap, interval)) => {
             let usual =
@@ -427,7 +439,7 @@ fn twice(
         }
         None => format!("{labels} is in {} and in {}, whose files cover the same time", name(a), name(b)),
     };
-    let second = Path::new(rules.files.get(b).map_or("", String::as_str));
+    let second = Path::new(rules.file(b));
     Error::new(ErrorKind::Ambiguous, message).at(second).hint(match rules.time_from {
         Some(TimeRule::Mtime) => format!("--time-from mtime, where copying or unpacking gave all files one time: take their times from names or a manifest.json; {COLLISION}"),
         Some(TimeRule::Fixed(_)) => format!("--time-from gave all files one time: take it from names or a manifest.json, or read one file; {COLLISION}"),

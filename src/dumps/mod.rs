@@ -40,7 +40,7 @@ use crate::scrape::{Form, Sniffed};
 use crate::time::{DurationMs, Interval, TimestampMs};
 use crate::version::PromVersion;
 
-use dating::{Dating, tell_times};
+use dating::{Dating, check_offsets, tell_times};
 use join::{Join, Rules, TargetKey};
 use name::{NameTime, time_in};
 use packed::Chunks;
@@ -268,7 +268,6 @@ impl Dumps {
         let is_manifest = |f: &Found| f.rel.rsplit('/').next() == Some(MANIFEST);
         let (candidates, left_out): (Vec<Found>, Vec<Found>) =
             found.into_iter().filter(|f| !is_manifest(f)).partition(include);
-        dating.check_offsets(&candidates)?;
         let left_out = match left_out.len() {
             0 => None,
             n => Some(format!("--include left out {}", counted_noun(n, "file", "files"))),
@@ -327,6 +326,7 @@ impl Dumps {
             join.ledger.notes.push(format!("{count} not followed (first: {})", printable(first)));
         }
         dating.tell_missing(&names, &mut join.ledger);
+        check_offsets(&files)?;
         tell_times(&files, &mut join.ledger);
         let paths: Vec<&str> = files.iter().map(|f| f.rel.as_str()).collect();
         join.ledger.notes.extend(options.labels.unmatched(&paths));

@@ -44,11 +44,15 @@ pub(super) fn time_in(name: &str) -> NameTime {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let begins = byte.is_ascii_digit() && !at.checked_sub(1).is_some_and(|before| is_digit(bytes, before));
-        let civil = if begins { civil(bytes, at) } else { None };
+        if !begins {
+            at += 1;
+            continue;
+        }
+        let civil = civil(bytes, at);
         if let Some(why) = civil.as_ref().and_then(|told| unclear(bytes, told.range.end)) {
             return NameTime::Unclear(why);
         }
-        let Some(told) = civil.or_else(|| if begins { unix(bytes, at) } else { None }) else {
+        let Some(told) = civil.or_else(|| unix(bytes, at)) else {
             at += 1;
             continue;
         };
@@ -181,9 +185,9 @@ fn offset(s: &mut Steps<'_>) -> Option<i32> {
         None if sign == b'+' && separator.is_none() => 0,
         _ => return None,
     };
-    let minutes =
-        Some(hours * 60 + minutes).filter(|all| minutes < 60 && all % 15 == 0 && *all <= MOST_OFFSET_HOURS * 60)?;
-    Some(if sign == b'-' { -minutes } else { minutes })
+    let all = hours * 60 + minutes;
+    let is_real = minutes < 60 && all % 15 == 0 && all <= MOST_OFFSET_HOURS * 60;
+    is_real.then_some(if sign == b'-' { -all } else { all })
 }
 
 /// Unix seconds, perhaps with decimals, or milliseconds.
