@@ -456,10 +456,9 @@ fn scraped(contents: &Contents<'_>, file: &str) -> Outcome {
         }
         (Some(gap), _) => {
             // What is covered begins somewhat before the scrape that covers it.
-            let first =
-                targets.iter().filter(|t| !t["first_sample"].is_null()).min_by_key(|t| timestamp(&t["first_sample"]));
-            let begin = first.map_or(&gap["end"], |t| &t["first_sample"]);
-            (None, format!("{detail}; the data begin only at {}", shown(begin)))
+            let first = targets.iter().filter_map(|t| timestamp(&t["first_sample"])).min();
+            let begin = first.map_or_else(|| shown(&gap["end"]), rfc3339);
+            (None, format!("{detail}; the data begin only at {begin}"))
         }
         (None, Some(gap)) => (None, format!("{detail}; the data go only until {}", shown(&gap["start"]))),
         (None, None) => (Some(true), detail),

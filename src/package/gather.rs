@@ -97,7 +97,7 @@ pub fn evidence(folder: &mut Folder, root: &Path) -> Result<Evidence> {
 
 fn read_summary(root: &Path, found: &[Given]) -> Result<Value> {
     // Whoever was handed a package has its evidence in it.
-    let has_evidence = found.iter().any(|f| f.name.strip_prefix(EVIDENCE) == Some(&format!("/{SUMMARY}")));
+    let has_evidence = found.iter().any(|f| f.name == format!("{EVIDENCE}/{SUMMARY}"));
     let bad = |why: String| {
         Error::new(ErrorKind::Malformed, why).at(&root.join(SUMMARY)).hint(match has_evidence {
             true => format!("the folder {EVIDENCE} in it is one: give that"),

@@ -14,7 +14,7 @@ const WEEK_MS: DurationMs = 7 * 86_400_000;
 /// Figures that were computed in another order differ by less.
 const NEARLY: f64 = 1e-9;
 
-pub fn finite(value: &Value) -> Option<f64> {
+fn finite(value: &Value) -> Option<f64> {
     value.as_f64().filter(|x| x.is_finite())
 }
 
@@ -159,7 +159,7 @@ fn parts(d: &Value) -> Vec<String> {
 }
 
 /// Whether two figures are one, computed in another order.
-pub fn nearly(a: f64, b: f64) -> bool {
+fn nearly(a: f64, b: f64) -> bool {
     (a - b).abs() <= NEARLY * a.abs().max(b.abs()).max(1.0)
 }
 
@@ -239,7 +239,10 @@ mod tests {
     #[test]
     fn gaps_are_as_long_as_they_say_and_in_their_order() {
         let window = json!({"start": "2025-11-19T10:00:00Z", "end": "2025-11-19T12:00:00Z"});
-        let gap = |a: &str, b: &str, seconds: f64| json!({"start": format!("2025-11-19T{a}Z"), "end": format!("2025-11-19T{b}Z"), "seconds": seconds});
+        let gap = |a: &str, b: &str, seconds: f64| {
+            let [start, end] = [a, b].map(|time| format!("2025-11-19T{time}Z"));
+            json!({"start": start, "end": end, "seconds": seconds})
+        };
         let (early, late) = (gap("10:00:00", "10:00:30.5", 30.5), gap("11:00:00", "12:00:00", 3600.0));
         assert_eq!(odd_gap(&[early.clone(), late.clone()], &window), None);
         for gaps in [
